@@ -1,0 +1,11 @@
+"""`apprentice.yaml` -> Config. Every problem in it is found in one go, with its key and its line.
+
+The keys are those of `apprentice.settings`, one class for each block. Blocks at the top level (remote, local,
+sampling, budget, alerts) hold for every task; a task's own block is laid over them key by key. What leaves here is
+complete: paths are absolute, every remote model has its price, every task its share of the top-level caps.
+"""
+
+from apprentice.config.errors import ConfigError
+from apprentice.config.loading import load, parse
+
+__all__ = ["ConfigError", "load", "parse"]

@@ -1,0 +1,33 @@
+"""What the rest of the program should not have to look up: absolute paths, and the price of every model."""
+
+import os.path
+from pathlib import Path
+
+from apprentice.prices import price_of
+from apprentice.settings import ProviderSettings, StoreSettings, TaskSettings
+
+
+def complete(task: TaskSettings, folder: Path) -> TaskSettings:
+    """The task with its paths made absolute from `folder`, and the price list's price where it states none."""
+    extra = [_complete_provider(provider, folder) for provider in task.remote.additional_providers]
+    remote = _complete_provider(task.remote, folder).model_copy(update={"additional_providers": extra})
+    local = task.local.model_copy(update={"model_dir": _absolute(folder, task.local.model_dir)})
+    return task.model_copy(update={"remote": remote, "local": local})
+
+
+def _complete_provider[P: ProviderSettings](provider: P, folder: Path) -> P:
+    traffic = None if provider.traffic is None else _absolute(folder, provider.traffic)
+    return provider.model_copy(update={"price": price_of(provider), "traffic": traffic})
+
+
+def complete_store(store: StoreSettings, folder: Path) -> StoreSettings:
+    """The store with the path of an SQLite file made absolute from `folder`; any other URL as it is."""
+    scheme, separator, rest = store.url.partition(":///")
+    path, question, query = rest.partition("?")
+    if not scheme.startswith("sqlite") or not separator or not path or path.startswith((":memory:", "file:")):
+        return store
+    return store.model_copy(update={"url": f"{scheme}:///{_absolute(folder, path)}{question}{query}"})
+
+
+def _absolute(folder: Path, path: str) -> str:
+    return os.path.normpath(folder / path)

@@ -1,0 +1,98 @@
+"""From the text of `apprentice.yaml` to a Config: each block, each task, then what concerns them all."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from pydantic import ValidationError
+
+from apprentice.config.checks import Surroundings
+from apprentice.config.completion import complete, complete_store
+from apprentice.config.drafts import read_task
+from apprentice.config.errors import ConfigError, did_you_mean, in_words, problem_at
+from apprentice.config.merging import SECTIONS
+from apprentice.config.sharing import distinct_names, with_caps
+from apprentice.config.yaml_source import Node, Problem, SourceError, read
+from apprentice.settings import (
+    AlertSettings,
+    BudgetSettings,
+    Config,
+    LocalSettings,
+    RemoteSettings,
+    SamplingSettings,
+    Settings,
+    StoreSettings,
+    TemporalSettings,
+)
+
+TOP_LEVEL: dict[str, type[Settings]] = {
+    "remote": RemoteSettings,
+    "local": LocalSettings,
+    "sampling": SamplingSettings,
+    "budget": BudgetSettings,
+    "alerts": AlertSettings,
+    "store": StoreSettings,
+    "temporal": TemporalSettings,
+}
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in a file. Raises ConfigError: all that is wrong with it, or that it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        words = "there is no such file; `apprentice init` writes one"
+        raise ConfigError([Problem(str(path), 1, "", words)]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 1, "", f"cannot read it: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), 1, "", "is not text in UTF-8")]) from None
+    return parse(text, str(path), environ)
+
+
+def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
+    """The configuration in `text`. `source` names it in errors; relative paths start from the folder of `source`.
+
+    `environ` is asked only whether variables that the configuration names are there. Raises ConfigError.
+    """
+    try:
+        root = read(text, source)
+    except SourceError as error:
+        raise ConfigError(error.problems) from None
+    folder = Path(source).absolute().parent
+    problems: list[Problem] = []
+    blocks = dict(_blocks(root, source, problems))
+    drafts = [read_task(node, root, source, Surroundings(environ, folder), problems) for node in _tasks(root)]
+    problems += distinct_names(root, drafts, source)
+    drafts = with_caps(root, drafts, cast(BudgetSettings | None, blocks.get("budget")), source, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Config(
+        tasks=[complete(draft.settings, folder) for draft in drafts if draft.settings is not None],
+        store=complete_store(cast(StoreSettings, blocks.get("store", StoreSettings())), folder),
+        temporal=cast(TemporalSettings, blocks.get("temporal", TemporalSettings())),
+    )
+
+
+def _blocks(root: Node, source: str, problems: list[Problem]) -> Iterator[tuple[str, Settings]]:
+    """The top-level blocks by themselves. One of a task's blocks may be incomplete here: tasks can add to it."""
+    if not isinstance(root.value, dict):
+        problems.append(Problem(source, root.line, "", "expected a mapping with `tasks`"))
+        return
+    known = ["tasks", *TOP_LEVEL]
+    for key in root.mapping.keys() - set(known):
+        words = f"unknown key{did_you_mean(key, known) or f' (there are: {", ".join(known)})'}"
+        problems.append(problem_at(source, root, (key,), words))
+    for key, model in TOP_LEVEL.items():
+        if key not in root.mapping:
+            continue
+        try:
+            yield key, model.model_validate(root.mapping[key].plain(), strict=True)
+        except ValidationError as error:
+            for path, kind, words in in_words(error, model, root.mapping[key]):
+                if kind != "missing" or key not in SECTIONS:
+                    problems.append(problem_at(source, root.mapping[key], path, words))
+
+
+def _tasks(root: Node) -> list[Node]:
+    return root.mapping["tasks"].items if "tasks" in root.mapping else []

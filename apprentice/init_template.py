@@ -1,0 +1,131 @@
+"""The commented `apprentice.yaml` that `apprentice init` writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from apprentice.schema_types import read_type
+
+
+@dataclass(frozen=True)
+class InitAnswers:
+    """What `init` asks. The fields are in the schema mini-language, as YAML gives it: `{category: [a, b]}`.
+
+    `traffic` is the file for the provider `recorded`; `api_key_env` names an environment variable; without a
+    `daily_cap` (text, so that it stays exact) there is no cap.
+    """
+
+    name: str
+    description: str
+    input_fields: Mapping[str, Any]
+    output_fields: Mapping[str, Any]
+    provider: str = "simulated"
+    model: str = "claude-sonnet-4-5"
+    api_key_env: str | None = None
+    traffic: str | None = None
+    daily_cap: str | None = "10.00"
+    match_fields: tuple[str, ...] = field(default=())
+
+
+def render(answers: InitAnswers) -> str:
+    """A commented configuration for one task, valid if the answers are.
+
+    Raises SchemaError if the fields are malformed; `apprentice.config.parse` finds everything else.
+    """
+    read_type(dict(answers.input_fields))
+    read_type(dict(answers.output_fields))
+    matched = list(answers.match_fields or (name.removesuffix("?") for name in answers.output_fields))
+    return _TEMPLATE.format(
+        name=_yaml(answers.name),
+        description=_yaml(answers.description),
+        input_schema=_yaml(dict(answers.input_fields)),
+        output_schema=_yaml(dict(answers.output_fields)),
+        match_fields=_yaml(matched),
+        provider=answers.provider,
+        model=_yaml(answers.model),
+        api_key=_line("api_key_env", answers.api_key_env, "ANTHROPIC_API_KEY", "the NAME of a variable, never the key"),
+        traffic=_line("traffic", answers.traffic, "traffic.jsonl", 'rows of {"input": ..., "output": ...}'),
+        daily=f"daily: {answers.daily_cap}" if answers.daily_cap else "# daily: 10.00",
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes all text, so that `no`, `1e3` and `~` stay text whoever reads them."""
+
+
+_Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+
+
+def _yaml(value: object) -> str:
+    """`value` on one line of YAML."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, width=2**30, sort_keys=False, allow_unicode=True
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _line(key: str, value: str | None, example: str, comment: str) -> str:
+    return f"{key}: {_yaml(value)}" if value is not None else f"# {key}: {example}  # {comment}"
+
+
+_TEMPLATE = """\
+# Apprentice's configuration. `apprentice validate` checks it; `apprentice up` starts it.
+
+tasks:
+  - name: {name}
+    description: {description}
+
+    # Types: str, int, float, bool, dict, list, list[T], T? (may be missing), [a, b] (one of these), {{nested: str}}.
+    # When a schema changes, raise schema_version: examples of other versions are kept apart.
+    schema_version: 1
+    input_schema: {input_schema}
+    output_schema: {output_schema}
+
+    # How a local answer is scored against the remote one, 0 to 1:
+    # structured_match, exact_match, semantic_similarity (extra `semantic`) or custom (a function of yours).
+    evaluator: structured_match
+    match_fields: {match_fields}
+    # evaluator_options: {{weights: {{a: 2}}, numeric_tolerance: 0, ignore_case: false, lists_as_sets: false}}
+
+    confidence_thresholds:
+      phase1_to_phase2: 50       # examples before the local model is first trained and tried
+      phase2_to_phase3: 0.85     # correlation at which the local model starts to serve
+      coaching_trigger: 0.70     # below this: compare everything, retrain, alert
+      emergency_threshold: 0.50  # below this: back to the remote model
+
+# The model that answers first and teaches: `simulated` answers by itself, `recorded` from logged traffic.
+remote:
+  provider: {provider}
+  model: {model}
+  {api_key}
+  {traffic}
+  # price: {{input_per_million: 3.00, output_per_million: 15.00}}  # for a model that the public list lacks
+  # max_output_tokens: 512
+
+# The model that learns.
+local:
+  backend: embedded
+  fine_tune_batch_size: 100      # new examples that start a training
+  model_dir: ./models/
+
+# How often the local model is checked once it serves.
+sampling:
+  decay_function: exponential    # or linear, step
+  min_floor: 0.02                # never check less than this share of requests
+  window_size: 100               # comparisons that the correlation is taken over
+  trend_sensitivity: 0.05        # change of correlation that moves the rate
+
+# Caps on what all tasks together may spend.
+budget:
+  {daily}
+  # weekly: 50.00
+  # monthly: 150.00
+  currency: USD
+  # timezone: Europe/Berlin      # where days, weeks and months begin; UTC if not said
+
+# store: {{url: sqlite:///apprentice.db}}
+# alerts: {{webhook_env: APPRENTICE_WEBHOOK}}
+# temporal: {{task_queue: apprentice}}
+"""

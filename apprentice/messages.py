@@ -1,0 +1,486 @@
+"""What crosses a boundary: requests, results, answers, outcomes, orders, status.
+
+Every message is a frozen pydantic model. Money is `Decimal` in the configured currency, time is an aware UTC
+`datetime`, scores, confidences and propensities are floats in [0, 1]. There is no second class for any of these
+things anywhere in the project: the workflows, the activities, the client and the command line all speak these.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from apprentice.settings import TaskSettings
+
+Score = Annotated[float, Field(ge=0.0, le=1.0)]
+Propensity = Annotated[float, Field(gt=0.0, le=1.0)]
+Money = Annotated[Decimal, Field(ge=0)]
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(IntEnum):
+    """Where a task stands: who answers it."""
+
+    COLLECTING = 1
+    COACHING = 2
+    AUTONOMOUS = 3
+
+
+class Source(StrEnum):
+    """Which model gave an answer."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+class Split(StrEnum):
+    """Which part of the data set an example belongs to, for ever."""
+
+    TRAIN = "train"
+    HOLDOUT = "holdout"
+
+
+# --- one request -----------------------------------------------------------------------------------------------
+
+
+class TaskRequest(Message):
+    """A caller's request. `input` has been checked against the task's `input_schema` by the time a worker sees it."""
+
+    request_id: str = Field(min_length=1, max_length=200)
+    task: str
+    input: dict[str, Any]
+
+
+class Answer(Message):
+    """One model's answer to one request.
+
+    `version` is the local model's version (None for a remote model); `confidence` is the calibrated probability
+    that the answer agrees with the teacher (None where the model gives none); `latency_seconds` is the model's own
+    time, without queueing.
+    """
+
+    source: Source
+    output: dict[str, Any]
+    model: str
+    version: int | None = None
+    confidence: Score | None = None
+    cost: Money = Decimal(0)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    latency_seconds: float = 0.0
+
+
+class RouteReason(StrEnum):
+    """Why a request went where it went."""
+
+    COLLECTING = "collecting"
+    COACHING = "coaching"
+    SPOT_CHECK = "spot_check"
+    AUTONOMOUS = "autonomous"
+    DEFERRED = "deferred"
+    FORCED = "forced_remote"
+    BUDGET = "budget"
+    LOCAL_FAILED = "local_failed"
+
+
+class Route(Message):
+    """Where one request goes. Whenever the remote model is asked, its answer is the one served.
+
+    `propensity` is the probability that the remote model would be asked, given everything known at that time;
+    `reserved` is the upper bound of the call's price, already set aside; `degraded` says that the budget kept a
+    remote answer away; `defer_below` is the confidence under which the local answer is not served.
+    """
+
+    remote: bool
+    local: bool
+    reason: RouteReason
+    propensity: Score = 1.0
+    reserved: Money = Decimal(0)
+    degraded: bool = False
+    version: int | None = None
+    defer_below: Score = 0.0
+
+
+class Trace(Message):
+    """Where a result came from. The caller's code never has to look at it."""
+
+    served_by: Source
+    phase: Phase
+    reason: RouteReason
+    model: str
+    version: int | None = None
+    confidence: Score | None = None
+    score: Score | None = None
+    propensity: Score = 1.0
+    cost: Money = Decimal(0)
+    replayed: bool = False
+
+
+class TaskResult(Message):
+    """What the caller gets. `degraded`: the budget or an outage kept a remote answer away that the policy wanted."""
+
+    output: dict[str, Any]
+    request_id: str
+    degraded: bool = False
+    trace: Trace
+
+
+class Comparison(Message):
+    """The evaluator's score of a local answer against the remote answer to the same request."""
+
+    score: Score
+    propensity: Propensity = 1.0
+    confidence: Score | None = None
+    version: int
+
+
+class RequestOutcome(Message):
+    """All that happened to one request; what the lifecycle learns from.
+
+    `remote` is None when the remote model was not asked or failed; `example` names the split when the remote
+    answer was stored as a new example. `replayed`: the store already knew the answer, so nothing new happened.
+    `error` is the name of the error that the caller got instead of an answer (`route` is None if it was not even
+    admitted); `lost` is what a call without a known outcome has to be counted at.
+    """
+
+    request_id: str
+    route: Route | None
+    remote: Answer | None = None
+    local: Answer | None = None
+    score: Score | None = None
+    example: Split | None = None
+    replayed: bool = False
+    error: str | None = None
+    lost: Money = Decimal(0)
+
+
+# --- fine-tuning -----------------------------------------------------------------------------------------------
+
+
+class DatasetRef(Message):
+    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version."""
+
+    task: str
+    schema_version: int
+    last_id: int
+    train: int
+    holdout: int
+
+
+class FineTuneRequest(Message):
+    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version."""
+
+    task: str
+    number: int
+    settings_digest: str
+    schema_version: int
+    incumbent: int | None
+    promotion_threshold: Score
+    window_size: int
+    training_timeout: timedelta
+    reason: str
+
+
+class TrainingStatus(StrEnum):
+    """A training job's state, the same words for every provider."""
+
+    PENDING = "pending"
+    VALIDATING = "validating_files"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        return self in (TrainingStatus.SUCCEEDED, TrainingStatus.FAILED, TrainingStatus.CANCELLED)
+
+
+class TrainingRequest(Message):
+    """Ask a `TrainingRunner` for one model version. The key (task, version) makes submission idempotent."""
+
+    task: str
+    version: int
+    settings_digest: str
+    dataset: DatasetRef
+
+
+class TrainingJob(Message):
+    """A training job as its runner sees it. `model` names the result: a path or a provider's model id."""
+
+    id: str
+    task: str
+    version: int
+    status: TrainingStatus
+    model: str | None = None
+    error: str | None = None
+
+
+class ValidationRequest(Message):
+    """Score the candidate, and the incumbent beside it, on the hold-out part of the data set."""
+
+    task: str
+    settings_digest: str
+    dataset: DatasetRef
+    candidate: int
+    incumbent: int | None
+    window_size: int
+
+
+class Validation(Message):
+    """Hold-out scores. `comparisons` are the candidate's newest, at most `window_size`; none was ever trained on.
+
+    `gain_low`, `gain_high` bound the mean paired difference candidate minus incumbent (95%); None without an
+    incumbent.
+    """
+
+    holdout: int
+    mean: Score | None
+    low: Score | None
+    high: Score | None
+    incumbent_mean: Score | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    comparisons: list[Comparison] = []
+
+
+class FineTuneOutcome(Message):
+    """How a fine-tune ended: what `FineTuneWorkflow` signals to its parent."""
+
+    number: int
+    promoted: bool
+    reason: str
+    train: int = 0
+    holdout: int = 0
+    validation: Validation | None = None
+
+
+Outcome = RequestOutcome | FineTuneOutcome
+
+# --- what the lifecycle asks the shell to do -------------------------------------------------------------------
+
+
+class AlertKind(StrEnum):
+    QUALITY = "quality"
+    BUDGET = "budget"
+    TRAINING = "training"
+
+
+class Alert(Message):
+    """Something an operator should know. `id` is unique for the task, so receivers can drop repeats."""
+
+    id: str
+    task: str
+    kind: AlertKind
+    message: str
+    at: datetime
+
+
+class StartFineTune(Message):
+    type: Literal["start_fine_tune"] = "start_fine_tune"
+    request: FineTuneRequest
+
+
+class RaiseAlert(Message):
+    type: Literal["raise_alert"] = "raise_alert"
+    alert: Alert
+
+
+Action = StartFineTune | RaiseAlert
+
+# --- operator orders -------------------------------------------------------------------------------------------
+
+
+class ForceRemote(Message):
+    """Send everything to the remote model (within budget) until `until`, or until resumed when it is None."""
+
+    type: Literal["force_remote"] = "force_remote"
+    until: AwareDatetime | None = None
+
+
+class Resume(Message):
+    """End a forced remote."""
+
+    type: Literal["resume"] = "resume"
+
+
+class PauseCoaching(Message):
+    """Stop (or, with `paused: false`, start again) spot checks and fine-tunes. Quality is not watched meanwhile."""
+
+    type: Literal["pause_coaching"] = "pause_coaching"
+    paused: bool = True
+
+
+class Retrain(Message):
+    """Start a fine-tune now, if none is running."""
+
+    type: Literal["retrain"] = "retrain"
+
+
+class ApplySettings(Message):
+    """Go on with other settings. The schemas must be the same."""
+
+    type: Literal["apply_settings"] = "apply_settings"
+    settings: TaskSettings
+
+
+Order = Annotated[ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings, Field(discriminator="type")]
+
+# --- what an operator sees -------------------------------------------------------------------------------------
+
+
+class Interval(Message):
+    """An estimate with its confidence interval; `n` is the effective number of comparisons behind it."""
+
+    mean: Score
+    low: Score
+    high: Score
+    n: float
+
+
+class HistoryPoint(Message):
+    """One point of the task's story. Counters are totals since the task began."""
+
+    at: datetime
+    requests: int
+    phase: Phase
+    correlation: Score | None
+    low: Score | None
+    high: Score | None
+    sampling_rate: float
+    local: int
+    spend: Money
+    all_remote: Money
+
+
+class DaySpend(Message):
+    """One day of the ledger, in the budget's time zone. `all_remote` is what the remote model alone would have cost."""
+
+    day: str
+    requests: int = 0
+    local: int = 0
+    spend: Money = Decimal(0)
+    all_remote: Money = Decimal(0)
+
+
+class CapStatus(Message):
+    """One cap: settled + reserved <= cap at every moment; `resets` is when the next period begins."""
+
+    period: Literal["daily", "weekly", "monthly"]
+    cap: Money
+    settled: Money
+    reserved: Money
+    resets: datetime
+
+
+class VersionStatus(Message):
+    """One model version: how it did on the hold-out set and what became of it."""
+
+    version: int
+    state: Literal["promoted", "retired", "rejected", "failed"]
+    reason: str
+    at: datetime
+    train: int
+    holdout: int
+    holdout_mean: Score | None = None
+
+
+class TaskStatus(Message):
+    """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence."""
+
+    task: str
+    phase: Phase
+    explanation: str
+    at: datetime
+    requests: int
+    local: int
+    deferred: int
+    degraded: int
+    failed: int
+    examples: int
+    holdout: int
+    correlation: Interval | None
+    trend: float | None
+    sampling_rate: float
+    version: int | None
+    training: int | None
+    forced_remote: bool
+    forced_until: datetime | None
+    coaching_paused: bool
+    currency: str
+    spend: Money
+    all_remote: Money
+    caps: list[CapStatus]
+    days: list[DaySpend]
+    versions: list[VersionStatus]
+    alerts: list[Alert]
+
+    @property
+    def local_share(self) -> float:
+        """Share of all requests that the local model served, in [0, 1]."""
+        return self.local / self.requests if self.requests else 0.0
+
+    @property
+    def savings(self) -> Decimal:
+        """What was not spent, compared with asking the remote model every time; negative is a loss."""
+        return self.all_remote - self.spend
+
+
+# --- what activities take and give -----------------------------------------------------------------------------
+
+
+class RemoteCall(Message):
+    """Input of the activity `ask_remote`. `reserved` is the upper bound that was set aside for this call.
+
+    `admission` is unique for each time a request is admitted: it tells an activity that Temporal runs again (what it
+    did the first time has not been accounted for) from a caller who sends a request again (it has).
+    """
+
+    request: TaskRequest
+    admission: str
+    settings_digest: str
+    schema_version: int
+    reserved: Money
+
+
+class LocalCall(Message):
+    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`."""
+
+    request: TaskRequest
+    admission: str
+    settings_digest: str
+    version: int
+    serves: bool
+    defer_below: Score = 0.0
+    degraded: bool = False
+
+
+class Reply(Message):
+    """Output of `ask_remote` and `ask_local`.
+
+    `replayed`: the request had been answered in an earlier admission, by `answer`, and nothing was asked or paid now.
+    """
+
+    answer: Answer
+    example: Split | None = None
+    replayed: bool = False
+    degraded: bool = False
+
+
+class CompareCall(Message):
+    """Input of `compare`: score `local` against `remote` and store the comparison. Idempotent by request id."""
+
+    request_id: str
+    task: str
+    settings_digest: str
+    local: Answer
+    remote: Answer
+    propensity: Propensity

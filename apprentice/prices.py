@@ -1,0 +1,189 @@
+"""What a remote call costs: prices, the cost of a call that was made, the upper bound of one that will be.
+
+Prices come from `price:` in the configuration or else from the public price list of the `genai-prices` package.
+`apprentice.config` writes the price it found into the settings, so that a workflow replays with the price it
+decided with, whatever list is installed later. Pure: no clock, no network.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from apprentice.schema import compile_schema
+from apprentice.settings import Price, PriceTier, ProviderSettings, TaskSettings
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
+
+LIST_CURRENCY = "USD"
+MILLION = Decimal(1_000_000)
+# For what is in a call besides the task itself: our instruction text, role markers, and the prompt that providers
+# add of their own when an answer has to follow a schema (a few hundred tokens).
+OVERHEAD_TOKENS = 1024
+# These stand in for a model of any provider, so its name is looked up in all of them.
+STAND_INS = frozenset({"simulated", "recorded"})
+
+
+def price_of(settings: ProviderSettings) -> Price | None:
+    """The price of one remote model, or None if nobody states it.
+
+    `settings.price` wins. From the list, the latest dated price is taken (an announced rise counts already), the
+    dearest hour of the day, and no discount for batches or cached input: it may err upwards, never to free.
+    """
+    if settings.price is not None:
+        return settings.price
+    return _listed(settings.model, None if settings.provider in STAND_INS else settings.provider)
+
+
+def similar_models(model: str) -> list[str]:
+    """At most three names from the price list that look like `model`, nearest first."""
+    names = {info.id for provider in _providers() for info in provider.models if _price(info) is not None}
+    return difflib.get_close_matches(model.lower(), sorted(names), n=3)
+
+
+def cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
+    """The exact cost of a call, in the price's currency. Raises ValueError for a negative count."""
+    if input_tokens < 0 or output_tokens < 0:
+        raise ValueError("token counts cannot be negative")
+    rate: Price | PriceTier = price
+    for tier in sorted(price.tiers, key=lambda tier: tier.above_input_tokens):
+        if input_tokens > tier.above_input_tokens:
+            rate = tier
+    tokens = rate.input_per_million * input_tokens + rate.output_per_million * output_tokens
+    return price.per_request + tokens / MILLION
+
+
+def upper_bound(price: Price, input_tokens: int, max_output_tokens: int) -> Decimal:
+    """The most that a call with at most these many tokens can cost, in the price's currency.
+
+    Takes the dearest tier that the input can reach, so it also bounds a list whose long calls are cheaper.
+    """
+    reachable: list[Price | PriceTier] = [
+        price,
+        *(tier for tier in price.tiers if tier.above_input_tokens < input_tokens),
+    ]
+    dearest = price.model_copy(
+        update={
+            "input_per_million": max(rate.input_per_million for rate in reachable),
+            "output_per_million": max(rate.output_per_million for rate in reachable),
+            "tiers": [],
+        }
+    )
+    return cost(dearest, input_tokens, max_output_tokens)
+
+
+def estimate_tokens(text: str) -> int:
+    """An upper bound of the tokens of `text`: its length in UTF-8 bytes.
+
+    Every token of a byte-level or byte-fallback tokenizer stands for at least one byte of its input, so no such
+    tokenizer (BPE, SentencePiece, tiktoken) makes more tokens than bytes. What a provider adds is not in it.
+    """
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def typical_tokens(text: str) -> int:
+    """About how many tokens `text` has: four characters each, as in English prose. For forecasts, never for caps."""
+    return -(-len(text) // 4)
+
+
+def reservation(task: TaskSettings, input: dict[str, Any]) -> Decimal:
+    """What to set aside before a remote call of this task: the upper bound of the dearest configured provider.
+
+    The prompt is bounded by the description, both schemas and the input as escaped JSON (no encoding of them is
+    longer) plus `OVERHEAD_TOKENS`. Raises ValueError if a provider has no known price.
+    """
+    schemas = json.dumps(task.input_schema), json.dumps(task.output_schema)
+    tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps([task.name, task.description, input])) + _tokens(*schemas)
+    return max(_bound(settings, tokens) for settings in (task.remote, *task.remote.additional_providers))
+
+
+@lru_cache(maxsize=256)
+def _tokens(*specs: str) -> int:
+    # Twice: some adapters describe the schema in the prompt and send it again as the format of the answer.
+    return 2 * sum(estimate_tokens(json.dumps(compile_schema(json.loads(spec)).json_schema())) for spec in specs)
+
+
+def _bound(settings: ProviderSettings, tokens: int) -> Decimal:
+    price = price_of(settings)
+    if price is None:
+        raise ValueError(f"no price is known for the model {settings.model!r}: set `price:` for it")
+    return upper_bound(price, tokens, settings.max_output_tokens)
+
+
+# --- the public list -------------------------------------------------------------------------------------------
+
+
+@cache
+def _providers() -> "list[Provider]":
+    from genai_prices.data import providers  # 1.6 MB of prices: 0.7 s that only configuration loading should pay
+
+    return providers
+
+
+@cache
+def _listed(model: str, provider: str | None) -> Price | None:
+    found = [price for info in _candidates(model.lower(), provider) if (price := _price(info)) is not None]
+    return max(found, key=lambda price: price.input_per_million + price.output_per_million, default=None)
+
+
+def _candidates(model: str, provider: str | None) -> "Iterator[ModelInfo]":
+    """The named provider's model; else the model of the provider that makes it; else everyone who offers it."""
+    everyone = _providers()
+    if provider is not None:
+        chosen = [one for one in everyone if one.id == provider]
+    else:
+        chosen = [one for one in everyone if one.model_match is not None and one.model_match.is_match(model)][:1]
+    for one in chosen or everyone:
+        info = one.find_model(model, all_providers=everyone if chosen else None)
+        if info is not None:
+            yield info
+
+
+def _price(info: "ModelInfo") -> Price | None:
+    prices = [price for one in _in_force(info) if (price := _converted(one)) is not None]
+    return max(prices, key=lambda price: price.input_per_million + price.output_per_million, default=None)
+
+
+def _in_force(info: "ModelInfo") -> "Iterator[ModelPrice]":
+    from genai_prices.types import TimeOfDateConstraint
+
+    if not isinstance(info.prices, list):
+        yield info.prices
+        return
+    for conditional in reversed(info.prices):
+        yield conditional.prices
+        if not isinstance(conditional.constraint, TimeOfDateConstraint):
+            return
+
+
+def _converted(listed: "ModelPrice") -> Price | None:
+    input_price, output_price, requests = listed.input_mtok, listed.output_mtok, listed.requests_kcount
+    if input_price is None or output_price is None:
+        return None
+    starts = sorted(set(_starts(input_price)) | set(_starts(output_price)))
+    return Price(
+        input_per_million=_at(input_price, 0),
+        output_per_million=_at(output_price, 0),
+        per_request=Decimal(0) if requests is None else _at(requests, 0) / 1000,
+        tiers=[
+            PriceTier(
+                above_input_tokens=start,
+                input_per_million=_at(input_price, start + 1),
+                output_per_million=_at(output_price, start + 1),
+            )
+            for start in starts
+        ],
+    )
+
+
+def _starts(price: "Decimal | TieredPrices") -> list[int]:
+    return [] if isinstance(price, Decimal) else [tier.start for tier in price.tiers]
+
+
+def _at(price: "Decimal | TieredPrices", input_tokens: int) -> Decimal:
+    if isinstance(price, Decimal):
+        return price
+    return next((tier.price for tier in reversed(price.tiers) if input_tokens > tier.start), price.base)

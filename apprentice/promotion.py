@@ -1,0 +1,21 @@
+"""Whether a fine-tuned version may take over: it must pass on examples that no version was ever trained on."""
+
+from apprentice.messages import Validation
+
+LEAST_HOLDOUT = 5
+
+
+def judge(validation: Validation, threshold: float) -> tuple[bool, str]:
+    """The verdict on a candidate and its reason.
+
+    Promoted when its hold-out mean is at least `threshold` and not below the incumbent's on the same examples.
+    """
+    if validation.mean is None or validation.holdout < LEAST_HOLDOUT:
+        return False, f"only {validation.holdout} hold-out examples; {LEAST_HOLDOUT} are needed to judge"
+    scored = f"hold-out agreement {validation.mean:.3f} on {validation.holdout} examples"
+    if validation.mean < threshold:
+        return False, f"{scored} is below the threshold {threshold:.2f}"
+    if validation.incumbent_mean is not None and validation.mean < validation.incumbent_mean:
+        return False, f"{scored} is below the incumbent's {validation.incumbent_mean:.3f}"
+    beside = "" if validation.incumbent_mean is None else f", the incumbent had {validation.incumbent_mean:.3f}"
+    return True, f"{scored}{beside}"

@@ -1,0 +1,64 @@
+"""When the next fine-tune is due."""
+
+from datetime import datetime, timedelta
+from math import ceil
+
+from apprentice.settings import TaskSettings
+from apprentice.state import LifecycleState
+
+GRACE = timedelta(hours=1)  # for everything around the training job itself: snapshot, validation, a worker's restart
+
+
+def new_examples(state: LifecycleState) -> int:
+    """Examples that no fine-tune has been started with."""
+    return state.examples - state.trained_examples
+
+
+def may_train(state: LifecycleState) -> bool:
+    """Whether a fine-tune could be started at all: none is running, coaching goes on, there is something new."""
+    return state.training is None and not state.coaching_paused and new_examples(state) > 0
+
+
+def batch(state: LifecycleState, settings: TaskSettings) -> int:
+    """How many new examples start a fine-tune.
+
+    A fixed number alone would make the total cost of all fine-tunes quadratic in the examples; growing with the
+    last training set makes their sizes a geometric series.
+    """
+    local = settings.local
+    return max(local.fine_tune_batch_size, ceil(local.fine_tune_growth * state.trained_examples))
+
+
+def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> str | None:
+    """Why a fine-tune is due now; None if it is not."""
+    if not may_train(state):
+        return None
+    new = new_examples(state)
+    if state.retrain_reason:
+        return state.retrain_reason
+    first = settings.confidence_thresholds.phase1_to_phase2
+    if state.trained_at is None or (state.version is None and state.trained_examples < first):
+        return f"the first {state.examples} examples" if state.examples >= first else None
+    if new >= batch(state, settings):
+        return f"{new} new examples"
+    every = settings.local.retrain_every
+    if every and now >= state.trained_at + every:
+        return f"{new} new examples since {state.trained_at:%Y-%m-%d %H:%M}"
+    return None
+
+
+def overdue(state: LifecycleState, settings: TaskSettings, now: datetime) -> bool:
+    """Whether the running fine-tune must be given up: it was terminated, say, and will never report."""
+    if state.training is None or state.trained_at is None:
+        return False
+    return now >= state.trained_at + settings.local.training_timeout + GRACE
+
+
+def next_due(state: LifecycleState, settings: TaskSettings) -> datetime | None:
+    """When a fine-tune becomes due, or overdue, by the clock alone; None if it never does."""
+    if state.training is not None and state.trained_at is not None:
+        return state.trained_at + settings.local.training_timeout + GRACE
+    every = settings.local.retrain_every
+    if every and state.trained_at and may_train(state):
+        return state.trained_at + every
+    return None

@@ -1,0 +1,114 @@
+"""The data set and the model versions of a simulation: what the store and the fine-tune workflow are in service."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from apprentice.datasets import input_hash, split
+from apprentice.evaluators import Evaluator
+from apprentice.messages import Comparison, FineTuneOutcome, FineTuneRequest, Split, Validation
+from apprentice.promotion import judge
+from apprentice.settings import TaskSettings
+from apprentice.validation import summarise
+
+type Json = dict[str, Any]
+
+
+class Predicted(Protocol):
+    """A local answer: an output that fits the schema and the probability, 0..1, that it agrees with the teacher."""
+
+    @property
+    def output(self) -> Json: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+
+class Predictor(Protocol):
+    """A trained model."""
+
+    def predict_many(self, inputs: list[Json]) -> Sequence[Predicted]:
+        """Answer inputs in order."""
+        ...
+
+
+type Train = Callable[[list[Json], list[Json], int], Predictor]
+"""Learns outputs from inputs, for the version of that number. Raises ValueError where nothing can be learnt."""
+
+
+@dataclass
+class Part:
+    """One part of the data set; it only grows."""
+
+    inputs: list[Json] = field(default_factory=list)
+    outputs: list[Json] = field(default_factory=list)
+
+
+class SimulatedTraining:
+    """Collects each input once, trains versions from one part and judges them on the other."""
+
+    def __init__(self, settings: TaskSettings, train: Train, evaluator: Evaluator) -> None:
+        self._settings = settings
+        self._train = train
+        self._evaluator = evaluator
+        self._seen: set[str] = set()
+        self._parts = {part: Part() for part in Split}
+        self._versions: dict[int, Predictor] = {}
+        self._scores: dict[int, list[Comparison]] = {}
+
+    def collect(self, input: Json, output: Json) -> Split | None:
+        """Keep an example; the part it went to, or None if its input was there already."""
+        hashed = input_hash(input)
+        if hashed in self._seen:
+            return None
+        self._seen.add(hashed)
+        part = split(hashed, self._settings.holdout_salt, self._settings.local.holdout_fraction)
+        self._parts[part].inputs.append(input)
+        self._parts[part].outputs.append(output)
+        return part
+
+    def sizes(self) -> tuple[int, int]:
+        """Examples to train with and hold-out examples, as of now: a snapshot, since both parts only grow."""
+        return len(self._parts[Split.TRAIN].inputs), len(self._parts[Split.HOLDOUT].inputs)
+
+    def ask(self, version: int, input: Json) -> Predicted:
+        """A version's answer. Raises KeyError for one that was not trained."""
+        return self._versions[version].predict_many([input])[0]
+
+    def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int], *, insist: bool) -> FineTuneOutcome:
+        """Train and judge a version on the examples of a snapshot. `insist`: promote it whatever its hold-out says."""
+        size, holdout = snapshot
+        part = self._parts[Split.TRAIN]
+        try:
+            self._versions[request.number] = self._train(part.inputs[:size], part.outputs[:size], request.number)
+        except ValueError as error:
+            return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
+        validation = self._validate(request, holdout)
+        promoted, reason = judge(validation, request.promotion_threshold)
+        if insist and not promoted:
+            promoted, reason = True, f"{reason}, but no remote call is left and no other version can answer"
+        self._forget(request.number if promoted else request.incumbent)
+        return FineTuneOutcome(
+            number=request.number, promoted=promoted, reason=reason, train=size, holdout=holdout, validation=validation
+        )
+
+    def _validate(self, request: FineTuneRequest, holdout: int) -> Validation:
+        candidate = self._scored(request.number, holdout)
+        incumbent = [] if request.incumbent is None else self._scored(request.incumbent, holdout)
+        return summarise(candidate, incumbent, request.window_size)
+
+    def _scored(self, version: int, holdout: int) -> list[Comparison]:
+        """The version's comparisons on the first `holdout` hold-out examples; only those not yet scored are asked."""
+        scores, part = self._scores.setdefault(version, []), self._parts[Split.HOLDOUT]
+        new = slice(len(scores), holdout)
+        answers = self._versions[version].predict_many(part.inputs[new])
+        for answer, output in zip(answers, part.outputs[new], strict=True):
+            score = self._evaluator(answer.output, output)
+            scores.append(Comparison(score=score, confidence=answer.confidence, version=version))
+        return scores[:holdout]
+
+    def _forget(self, current: int | None) -> None:
+        """Only the version that serves is ever asked again."""
+        for version in [version for version in self._versions if version != current]:
+            del self._versions[version]
+            self._scores.pop(version, None)

@@ -1,0 +1,89 @@
+"""Everything a lifecycle remembers: what continue-as-new carries over. Bounded, whatever ran before."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from apprentice.budget import Ledger
+from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, VersionStatus
+
+ALERTS_KEPT = 50
+VERSIONS_KEPT = 50
+POINTS_KEPT = 240
+
+
+class LifecycleState(BaseModel):
+    """The brain's memory; only `Lifecycle` writes to it. Counters are totals since the task began."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phase: Phase = Phase.COLLECTING
+    phase_reason: str = "the task has just begun"
+
+    # The window of the current version, and what was derived from it.
+    version: int | None = None
+    window: list[Comparison] = []
+    shift: float = 0.0
+    rate: float = 1.0
+    rate_anchor: float | None = None
+    defer_below: float = 1.0
+    coaching: bool = False
+
+    # Examples and fine-tunes.
+    examples: int = 0
+    holdout: int = 0
+    fine_tunes: int = 0
+    training: int | None = None
+    trained_examples: int = 0
+    trained_at: datetime | None = None
+    retrain_reason: str | None = None
+    versions: list[VersionStatus] = []
+
+    # Orders in force.
+    forced: bool = False
+    forced_until: datetime | None = None
+    coaching_paused: bool = False
+
+    # Counters and money.
+    requests: int = 0
+    local: int = 0
+    deferred: int = 0
+    degraded: int = 0
+    failed: int = 0
+    remote_calls: int = 0
+    spend: Decimal = Decimal(0)
+    all_remote: Decimal = Decimal(0)
+    ledger: Ledger = Field(default_factory=Ledger)
+
+    # The story.
+    history: list[HistoryPoint] = []
+    stride: int = 1
+    alert_count: int = 0
+    alerts: list[Alert] = []
+    undelivered: list[Alert] = []
+    budget_alerted: str = ""
+
+    def remember(self, point: HistoryPoint) -> None:
+        """Keep a point of the story; when there are too many, every second one goes and the stride doubles."""
+        self.history.append(point)
+        if len(self.history) > POINTS_KEPT:
+            self.history = self.history[1::2]
+            self.stride *= 2
+
+    def record(self, version: VersionStatus) -> None:
+        """Keep what became of a version; a promotion retires the one before it."""
+        if version.state == "promoted":
+            self.versions = [
+                old.model_copy(update={"state": "retired"}) if old.state == "promoted" else old for old in self.versions
+            ]
+        self.versions = [*self.versions, version][-VERSIONS_KEPT:]
+
+    def raise_alert(self, alert: Alert) -> None:
+        """Keep an alert, and hold it for delivery. What was not delivered in time is still in `alerts`."""
+        self.alerts = [*self.alerts, alert][-ALERTS_KEPT:]
+        self.undelivered = [*self.undelivered, alert][-ALERTS_KEPT:]
+
+    def delivered(self, alert: Alert) -> None:
+        """Nothing more to do about this alert."""
+        self.undelivered = [held for held in self.undelivered if held.id != alert.id]

@@ -1,0 +1,452 @@
+"""Reading `apprentice.yaml`: what it resolves to, and every error with its key and its line."""
+
+import contextlib
+import json
+import time
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apprentice.config import ConfigError, load, parse
+from apprentice.settings import Config
+
+ROOT = Path(__file__).parents[2]
+TASK = """
+  - name: {name}
+    input_schema: {{text: str}}
+    output_schema: {{category: [billing, shipping], priority: int, place: {{city: str}}, extra: dict}}
+    evaluator: structured_match
+"""
+REMOTE = "remote: {provider: simulated, model: claude-sonnet-4-5}\n"
+
+
+def config(extra_task: str = "", extra: str = "", remote: str = REMOTE) -> Config:
+    return parse(text(extra_task, extra, remote), "/etc/app/apprentice.yaml", {})
+
+
+def text(extra_task: str = "", extra: str = "", remote: str = REMOTE) -> str:
+    lines = "".join(f"    {line}\n" for line in extra_task.splitlines())
+    return f"tasks:{TASK.format(name='tickets')}{lines}{remote}{extra}"
+
+
+def errors(source: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(source, "a.yaml", environ)
+    assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
+    return str(caught.value).splitlines()
+
+
+def only_error(source: str, **environ: str) -> str:
+    found = errors(source, **environ)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_the_example_in_the_repository_loads() -> None:
+    example = load(ROOT / "apprentice.yaml", {})
+    task = example.task("classify_ticket")
+    assert task.remote.price is not None
+    assert task.remote.price.input_per_million > 0
+    assert task.budget.daily == Decimal("10.00")
+    assert task.local.model_dir == str(ROOT / "models")
+    assert example.store.url == f"sqlite:///{ROOT}/apprentice.db"
+
+
+def test_every_key_of_the_specification_is_known_and_both_its_variables_are_asked_for() -> None:
+    source = """\
+tasks:
+- name: classify_ticket
+  description: "Classify support tickets by category and priority"
+  input_schema: {text: str, metadata: dict}
+  output_schema: {category: str, priority: int, confidence: float}
+  evaluator: structured_match # or: semantic_similarity, exact_match, custom
+  match_fields: [category, priority] # for structured_match
+  confidence_thresholds:
+    phase1_to_phase2: 50
+    phase2_to_phase3: 0.85
+    coaching_trigger: 0.70
+    emergency_threshold: 0.50
+remote:
+  provider: simulated
+  model: claude-sonnet-4-5-20250929
+  api_key_env: ANTHROPIC_API_KEY
+  additional_providers:
+  - provider: simulated
+    model: gpt-4o
+    api_key_env: OPENAI_API_KEY
+local:
+  backend: embedded
+  base_model: llama3.1:8b
+  fine_tune_backend: embedded
+  fine_tune_batch_size: 100
+  model_dir: ./models/
+sampling: {decay_function: exponential, min_floor: 0.02, window_size: 100, trend_sensitivity: 0.05}
+budget: {daily: 10.00, weekly: 50.00, monthly: 150.00, currency: USD}
+"""
+    task = parse(source, "a.yaml", {"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"}).task("classify_ticket")
+    assert [extra.model for extra in task.remote.additional_providers] == ["gpt-4o"]
+    assert all(extra.price is not None for extra in task.remote.additional_providers)
+    assert len(errors(source)) == 2
+
+
+def test_an_unknown_task_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="other"):
+        config().task("other")
+
+
+# --- resolving -------------------------------------------------------------------------------------------------
+
+
+def test_a_task_block_is_laid_over_the_top_level_key_by_key() -> None:
+    task = config(
+        "remote: {max_output_tokens: 9, simulation: {noise: 0.5}}\nsampling: {min_floor: 0.1}",
+        "sampling: {window_size: 50}\n",
+        "remote: {provider: simulated, model: claude-sonnet-4-5, simulation: {noise: 0.1, seed: 4}}\n",
+    ).task("tickets")
+    assert (task.remote.model, task.remote.max_output_tokens) == ("claude-sonnet-4-5", 9)
+    assert (task.remote.simulation.noise, task.remote.simulation.seed) == (0.5, 4)
+    assert (task.sampling.min_floor, task.sampling.window_size) == (0.1, 50)
+
+
+def test_another_provider_replaces_the_whole_remote_block(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text("")
+    source = text(
+        "remote: {provider: recorded, model: gpt-4o, traffic: t.jsonl}", "", REMOTE[:-2] + ", timeout_seconds: 7}\n"
+    )
+    task = parse(source, str(tmp_path / "a.yaml"), {}).task("tickets")
+    assert task.remote.timeout_seconds == 60.0
+    assert task.remote.traffic == str(tmp_path / "t.jsonl")
+
+
+def test_another_model_does_not_inherit_the_price_of_the_first() -> None:
+    remote = "remote: {provider: simulated, model: ours, price: {input_per_million: 0.5}}\n"
+    task = config("remote: {model: gpt-4o}", remote=remote).task("tickets")
+    assert task.remote.price is not None
+    assert task.remote.price.input_per_million == Decimal("2.5")
+
+
+def test_money_is_exactly_what_is_written() -> None:
+    digits = "0.1234567890123456789012345"
+    task = config(extra=f"budget: {{daily: {digits}, weekly: 10.00, monthly: 10}}\n").task("tickets")
+    assert str(task.budget.daily) == digits
+    assert str(task.budget.weekly) == "10.00"
+    assert task.budget.monthly == Decimal(10)
+
+
+def test_durations_are_read_in_plain_units() -> None:
+    task = config("local: {retrain_every: 1d 6h, training_timeout: PT2H}").task("tickets")
+    assert task.local.retrain_every == timedelta(hours=30)
+    assert task.local.training_timeout == timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("url", "resolved"),
+    [
+        ("sqlite:///a.db", "sqlite:////etc/app/a.db"),
+        ("sqlite+aiosqlite:///../a.db?timeout=3", "sqlite+aiosqlite:////etc/a.db?timeout=3"),
+        ("sqlite:////var/a.db", "sqlite:////var/a.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql://host/db", "postgresql://host/db"),
+    ],
+)
+def test_sqlite_files_start_from_the_folder_of_the_yaml(url: str, resolved: str) -> None:
+    assert config(extra=f"store: {{url: '{url}'}}\n").store.url == resolved
+
+
+def test_words_that_yaml_1_1_takes_for_booleans_stay_text() -> None:
+    source = text().replace("[billing, shipping]", "[yes, no, on, 1:30]")
+    assert parse(source, "a.yaml", {}).task("tickets").output_schema["category"] == ["yes", "no", "on", "1:30"]
+
+
+def test_anchors_and_merge_keys_are_expanded() -> None:
+    task = config("sampling: &s {min_floor: 0.1}\nbudget: {}\nlocal: {}", "sampling: {<<: *s, window_size: 40}\n").task(
+        "tickets"
+    )
+    assert (task.sampling.min_floor, task.sampling.window_size) == (0.1, 40)
+
+
+def test_the_loaded_configuration_survives_json() -> None:
+    loaded = config(extra="budget: {daily: 0.10}\n")
+    assert Config.model_validate_json(loaded.model_dump_json()) == loaded
+
+
+# --- caps ------------------------------------------------------------------------------------------------------
+
+
+def test_top_level_caps_are_shared_and_a_task_keeps_its_own() -> None:
+    tasks = "".join(TASK.format(name=name) for name in ("a", "b", "c"))
+    source = f"tasks:{tasks}    budget: {{daily: 4}}\n{REMOTE}budget: {{daily: 10, weekly: 10}}\n"
+    loaded = parse(source, "a.yaml", {})
+    assert [task.budget.daily for task in loaded.tasks] == [Decimal(3), Decimal(3), Decimal(4)]
+    assert [task.budget.weekly for task in loaded.tasks] == [Decimal("3.333333")] * 3
+    assert [task.budget.monthly for task in loaded.tasks] == [None] * 3
+
+
+def test_own_caps_beyond_the_top_level_cap_are_an_error() -> None:
+    source = text("budget: {daily: 11}", "budget: {daily: 10}\n")
+    assert only_error(source) == (
+        "a.yaml:8: budget.daily: the caps of the tasks add up to 11, more than the 10 for all of them"
+    )
+
+
+def test_caps_that_starve_a_task_are_an_error() -> None:
+    tasks = TASK.format(name="a") + TASK.format(name="b")
+    source = f"tasks:{tasks}    budget: {{daily: 10}}\n{REMOTE}budget: {{daily: 10}}\n"
+    assert "leave nothing of it for the others" in only_error(source)
+
+
+def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
+    source = text("budget: {currency: EUR}\nremote: {price: {input_per_million: 1}}", "budget: {daily: 10}\n")
+    assert "a.yaml:6: tasks[0].budget.currency" in only_error(source)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        ("matchfields: [priority]", "a.yaml:6: tasks[0].matchfields: unknown key; did you mean `match_fields`?"),
+        ("min_floor: 0.1", "tasks[0].min_floor: unknown key; it belongs under `sampling`"),
+        ("sampling:\n  min_flor: 0.1", "a.yaml:7: tasks[0].sampling.min_flor: unknown key; did you mean `min_floor`?"),
+        ("sampling: {window_size: '50'}", "tasks[0].sampling.window_size: expected a whole number, got text"),
+        ("sampling: {window_size: true}", "expected a whole number, got true or false"),
+        ("sampling: {window_size: 30.5}", "expected a whole number, got a number with a fraction"),
+        ("sampling: {min_floor: .inf}", "tasks[0].sampling.min_floor: expected a number, got text"),
+        (
+            "sampling: {decay_function: expnential}",
+            "did you mean `exponential`? (there are: linear, exponential, step)",
+        ),
+        ("sampling: 3", "a.yaml:6: tasks[0].sampling: expected a mapping, got a whole number"),
+        ("budget: {daily: ten}", "a.yaml:6: tasks[0].budget.daily: "),
+        ("budget: {daily: true}", "a.yaml:6: tasks[0].budget.daily: "),
+        ("budget: {daily: -1}", "tasks[0].budget.daily: must be greater than or equal to 0"),
+        ("budget: {timezone: Berlin}", "did you mean `Europe/Berlin`?"),
+        ("budget: {timezone: ../../etc/passwd}", "tasks[0].budget.timezone: "),
+        ("budget: {currency: usd}", "tasks[0].budget.currency: must be three capital letters such as USD"),
+        ("local: {backend: embeded}", "unknown value 'embeded'; did you mean `embedded`? (there are: embedded)"),
+        ("local: {retrain_every: soon}", "expected a duration such as 7d"),
+        ("local: {retrain_every: 0d}", "tasks[0].local.retrain_every: must be greater than"),
+        (
+            "remote: {provider: simulatd}",
+            "tasks[0].remote.provider: unknown value 'simulatd'; did you mean `simulated`?",
+        ),
+        (
+            "remote: {model: claude-sonet-4-5}",
+            "no price is known for 'claude-sonet-4-5'; did you mean claude-sonnet-4-5",
+        ),
+        ("remote: {price: {}}", "tasks[0].remote.price: states no price"),
+        ("remote: {provider: recorded, model: gpt-4o}", "tasks[0].remote: the provider `recorded` needs `traffic`"),
+        (
+            "remote: {provider: recorded, model: gpt-4o, traffic: no.jsonl}",
+            "remote.traffic: there is no file 'no.jsonl'",
+        ),
+        ("remote: {additional_providers: [{provider: simulated}]}", "remote.additional_providers[0].model: is missing"),
+        ("budget: {currency: EUR}", "the price list is in USD, the budget in EUR"),
+        (
+            "match_fields: [category, priorty]",
+            "tasks[0].match_fields[1]: output_schema has no field `priorty`; did you mean",
+        ),
+        ("match_fields: [place.town]", "output_schema has no field `place.town`"),
+        ("match_fields: [category, category]", "tasks[0].match_fields[1]: `category` is listed twice"),
+        (
+            "evaluator_options: {weights: {prio: 1}}",
+            "tasks[0].evaluator_options.weights.prio: output_schema has no field",
+        ),
+        ("evaluator_options: {weights: {priority: 0}}", "weights.priority: must be greater than 0"),
+        (
+            "evaluator_options: {numeric_tolerance: {prio: 1}}",
+            "evaluator_options.numeric_tolerance.prio: output_schema has",
+        ),
+        (
+            "evaluator_options: {numeric_tolerance: x}",
+            "evaluator_options.numeric_tolerance: expected a number not below 0",
+        ),
+        ("confidence_thresholds: {phase1_to_phase2: 0}", "phase1_to_phase2: must be greater than or equal to 1"),
+    ],
+)
+def test_each_mistake_in_a_task_gets_one_clear_error(task: str, expected: str) -> None:
+    assert expected in only_error(text(task))
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "key"),
+    [
+        ("phase2_to_phase3: 0.6", "phase2_to_phase3"),
+        ("phase2_to_phase3: 1.0", "phase2_to_phase3"),
+        ("emergency_threshold: 0.75", "emergency_threshold"),
+    ],
+)
+def test_thresholds_out_of_order_name_the_key_and_its_line(thresholds: str, key: str) -> None:
+    found = only_error(text(f"confidence_thresholds:\n  min_samples: 30\n  {thresholds}"))
+    assert found.startswith(f"a.yaml:8: tasks[0].confidence_thresholds.{key}: thresholds out of order: need ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "structured_match",
+            "structred_match",
+            "a.yaml:5: tasks[0].evaluator: unknown evaluator 'structred_match'; did you",
+        ),
+        ("structured_match", "custom", "tasks[0].evaluator_options.path: custom needs the function to call"),
+        (
+            "{text: str}",
+            "{text: string}",
+            "a.yaml:3: tasks[0].input_schema.text: unknown type 'string'; did you mean str?",
+        ),
+        ("priority: int", "priority: [1, 1]", "a.yaml:4: tasks[0].output_schema.priority: a literal is listed twice"),
+        ("priority: int", "priority: [1.5]", "a.yaml:4: tasks[0].output_schema.priority: a literal is text"),
+        ("{text: str}", "{}", "a.yaml:3: tasks[0].input_schema: needs at least one field"),
+        ("{text: str}", "str", "a.yaml:3: tasks[0].input_schema: expected a mapping, got text"),
+        ("name: tickets", "name: Tick-ets", "a.yaml:2: tasks[0].name: must be lower-case letters"),
+        ("remote:", "remotes: 3\nremote:", "a.yaml:6: remotes: unknown key; did you mean `remote`?"),
+        ("evaluator: s", "evaluator: 3 #", "a.yaml:5: tasks[0].evaluator: expected text, got a whole number"),
+    ],
+)
+def test_each_mistake_elsewhere_gets_one_clear_error(old: str, new: str, expected: str) -> None:
+    assert expected in only_error(text().replace(old, new, 1))
+
+
+def test_fields_for_matching_are_refused_where_they_have_no_effect() -> None:
+    source = text("match_fields: [category]").replace("structured_match", "exact_match")
+    assert "tasks[0].match_fields: has no effect with exact_match" in only_error(source)
+
+
+def test_fields_inside_of_objects_and_free_objects_can_be_matched() -> None:
+    assert config("match_fields: [place.city, extra.anything.at.all]").task("tickets").match_fields
+
+
+def test_all_problems_are_reported_at_once_in_the_order_of_lines() -> None:
+    source = text("schema_version: 0\nevaluator_options: {path: 5}\nsampling: {min_flor: 1}", "bugdet: {}\nstore: 5\n")
+    source = source.replace("structured_match", "exct_match").replace("{text: str}", "{text: string}")
+    assert [line.split(" ")[1] for line in errors(source)] == [
+        "tasks[0].input_schema.text:",
+        "tasks[0].evaluator:",
+        "tasks[0].schema_version:",
+        "tasks[0].evaluator_options.path:",
+        "tasks[0].sampling.min_flor:",
+        "bugdet:",
+        "store:",
+    ]
+
+
+def test_a_mistake_at_the_top_level_is_reported_once_for_any_number_of_tasks() -> None:
+    tasks = "".join(TASK.format(name=name) for name in ("a", "b", "c"))
+    assert "sampling.min_flor" in only_error(f"tasks:{tasks}{REMOTE}sampling: {{min_flor: 1}}\n")
+
+
+def test_a_mistake_in_a_block_that_every_task_replaces_is_still_reported() -> None:
+    source = text("remote: {provider: simulated, model: gpt-4o}", "", "remote: {provider: recorded, modle: x}\n")
+    assert "a.yaml:7: remote.modle: unknown key; did you mean `model`?" in only_error(source)
+
+
+def test_tasks_of_the_same_name_are_an_error() -> None:
+    source = f"tasks:{TASK.format(name='a')}{TASK.format(name='a')}{REMOTE}"
+    assert only_error(source) == "a.yaml:7: tasks[1].name: there is already a task 'a'"
+
+
+@pytest.mark.parametrize(
+    "source", ["tasks: []", "[]", "5", "tasks: {}", "{}", "remote: {provider: simulated, model: gpt-4o}"]
+)
+def test_no_tasks_is_an_error(source: str) -> None:
+    assert len(errors(source)) == 1
+
+
+def test_what_is_required_is_asked_for() -> None:
+    assert errors("tasks: [{}, 5]") == [
+        "a.yaml:1: tasks[0].input_schema: is missing",
+        "a.yaml:1: tasks[0].name: is missing",
+        "a.yaml:1: tasks[0].output_schema: is missing",
+        "a.yaml:1: tasks[0].remote: is missing",
+        "a.yaml:1: tasks[1]: expected a mapping, got a whole number",
+    ]
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_environment_variable_is_named() -> None:
+    source = text("remote: {api_key_env: ANTHROPIC_API_KEY}\nalerts: {webhook_env: ALERT_URL}")
+    assert errors(source) == [
+        "a.yaml:6: tasks[0].remote.api_key_env: the environment variable ANTHROPIC_API_KEY is not set",
+        "a.yaml:7: tasks[0].alerts.webhook_env: the environment variable ALERT_URL is not set",
+    ]
+    assert "ALERT_URL" in only_error(source, ANTHROPIC_API_KEY="k")
+    assert parse(source, "a.yaml", {"ANTHROPIC_API_KEY": "k", "ALERT_URL": "https://x"})
+
+
+@pytest.mark.parametrize("secret", ["sk-ant-api03-s3cr3t", "AKIAIOSFODNN7EXAMPLE", "https://hooks.example/T0/s3cr3t"])
+def test_a_secret_written_in_place_of_a_name_is_not_repeated(secret: str) -> None:
+    source = text(f"remote: {{api_key_env: '{secret}', api_key: '{secret}', max_output_tokens: '{secret}'}}")
+    found = errors(source)
+    assert len(found) == 3
+    assert secret not in "\n".join(found)
+
+
+def test_a_secret_in_broken_yaml_is_not_repeated() -> None:
+    assert "s3cr3t" not in only_error("remote: {api_key_env: 's3cr3t")
+
+
+# --- YAML ------------------------------------------------------------------------------------------------------
+
+
+def test_a_duplicate_key_is_an_error_with_both_lines() -> None:
+    assert only_error("remote: {}\ntasks: []\nremote: {}\n") == (
+        "a.yaml:3: remote: duplicate key, first used in line 1"
+    )
+
+
+def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once() -> None:
+    laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    laughs += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12))
+    begun = time.perf_counter()
+    assert "once aliases are expanded" in only_error(laughs)
+    assert time.perf_counter() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a: &a [*a]",
+        "a: &a {<<: *a}",
+        "[" * 3000,
+        "a: !!python/object:os.system x",
+        "a: b: c",
+        "a: \x01",
+        "",
+        "? [1]\n: 2",
+    ],
+)
+def test_yaml_that_is_no_configuration_is_a_config_error(source: str) -> None:
+    assert errors(source)[0].startswith("a.yaml:1: ")
+
+
+def test_a_file_that_is_not_there_or_not_text_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file; `apprentice init`"):
+        load(tmp_path / "a.yaml", {})
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(tmp_path / "a.yaml", {})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = ("name", "input_schema", "output_schema", "evaluator", "match_fields", "evaluator_options", "remote", "budget")
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), json_values, min_size=1))
+def test_whatever_a_task_holds_it_loads_or_is_a_config_error(values: dict[str, object]) -> None:
+    lines = {key: json.dumps(value, ensure_ascii=True) for key, value in values.items()}
+    source = "tasks:\n  - schema_version: 1\n" + "".join(f"    {key}: {value}\n" for key, value in lines.items())
+    with contextlib.suppress(ConfigError):
+        assert parse(source + REMOTE, "a.yaml", {}).tasks[0].name == values["name"]
