@@ -1,0 +1,79 @@
+"""The activities as workflows see them: a name, what goes in, what comes out.
+
+Workflows call these; the worker registers implementations of the same names (`workers.registration`). So no
+workflow module ever imports an adapter.
+"""
+
+from temporalio import activity
+
+from apprentice.messages import (
+    Alert,
+    CompareCall,
+    DatasetRef,
+    LocalCall,
+    RemoteCall,
+    Reply,
+    TrainingJob,
+    TrainingRequest,
+    Validation,
+    ValidationRequest,
+    VersionStatus,
+)
+from apprentice.settings import TaskSettings
+
+
+@activity.defn
+async def ask_remote(call: RemoteCall) -> Reply:
+    """Ask the remote model once, journaled: intent before, answer after. A retry reads the journal first."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def ask_local(call: LocalCall) -> Reply:
+    """Ask the local model. If the answer is final it is remembered for the request id."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def compare(call: CompareCall) -> float:
+    """Score a local against a remote answer, 0..1, and store the comparison."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def register_settings(settings: TaskSettings) -> str:
+    """Store the settings under their digest, so that activities can look them up. Returns the digest."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def snapshot_dataset(task: str, schema_version: int) -> DatasetRef:
+    """Freeze the data set as it is now."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def train(request: TrainingRequest) -> TrainingJob:
+    """Start or adopt the training job of this version and wait for its end, heartbeating.
+
+    A job that failed raises a non-retryable `TrainingFailed`; the job that is returned has succeeded.
+    """
+    raise NotImplementedError
+
+
+@activity.defn
+async def validate(request: ValidationRequest) -> Validation:
+    """Score candidate and incumbent on the hold-out set."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def record_version(task: str, settings_digest: str, version: VersionStatus) -> None:
+    """Store what became of a version; a promoted one is loaded and warmed before this returns."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def deliver_alert(settings_digest: str, alert: Alert) -> bool:
+    """POST the alert to the configured webhook. False when none is configured."""
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Telling people: alerts to a webhook."""

@@ -1,0 +1,159 @@
+"""The activity `ask_remote`: one paid call, journaled, so that it is never paid twice and its answer never lost."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.heartbeat import Heartbeater
+from activities.remote.errors import InvalidAnswer, InvalidRequest, RateLimited, RemoteError, TimedOut, Unusable
+from activities.remote.model import RemoteModel
+from activities.remote.registry import REMOTE_MODELS
+from activities.store import CallState, Example, Intent, RequestIdReused, Served, SettingsUnknown, Standing, Store
+from apprentice.datasets import input_hash, split
+from apprentice.messages import Answer, RemoteCall, Reply, Source
+from apprentice.schema import SchemaError, compile_schema
+from apprentice.settings import TaskSettings
+
+
+class AskRemote:
+    """Holds the store, a clock (aware times) and one remote model for each task settings."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._models: dict[str, RemoteModel] = {}
+
+    @activity.defn
+    async def ask_remote(self, call: RemoteCall) -> Reply:
+        """Answer one request, from the journal if it was answered before.
+
+        Raises ApplicationError: its type is the class of a `RemoteError`, or `OutcomeUnknown`, `RequestIdReused`,
+        `SettingsUnknown`; the detail of all that asked is {"charged": str}, the most that the call may have cost in
+        this admission of the request, all attempts together.
+        """
+        try:
+            settings = await self._store.settings.get(call.settings_digest)
+            model = self._model(call.settings_digest, settings)
+            intent = _intent(call, settings)
+            standing = await self._store.journal.intend(intent, self._clock())
+            if standing.served is not None:
+                return _replay(standing.served, call.admission)
+            return await self._ask(call, settings, model, intent, standing)
+        except (RequestIdReused, SettingsUnknown) as refusal:
+            raise ApplicationError(str(refusal), type=type(refusal).__name__, non_retryable=True) from None
+        except RemoteError as error:
+            raise _failure(error, error.cost if isinstance(error, Unusable) else Decimal(0)) from None
+
+    async def _ask(
+        self, call: RemoteCall, settings: TaskSettings, model: RemoteModel, intent: Intent, standing: Standing
+    ) -> Reply:
+        if standing.state is CallState.REJECTED:
+            message = f"request {intent.request_id!r} was paid before, and not answered usably: {standing.error}"
+            raise InvalidAnswer(message, standing.charged)
+        if standing.state is CallState.INTENT and not model.idempotent:
+            raise _outcome_unknown(intent, standing.charged)
+        try:
+            answer = await _attempt(call, settings, model, intent.idempotency_key)
+        except Unusable as error:
+            await self._store.journal.rejected(intent, error.cost, str(error), self._clock())
+            raise
+        except RemoteError as error:
+            # Only of a call that nobody had begun before is it certain that it cost nothing.
+            if standing.state is None and not error.charged:
+                await self._store.journal.failed(intent, str(error), self._clock())
+            raise _failure(error, call.reserved if error.charged else standing.charged) from None
+        now = self._clock()
+        settled = await self._store.journal.answered(intent, answer, _example(call, settings, answer, intent, now), now)
+        return Reply(answer=settled.answer, example=settled.example)
+
+    def _model(self, digest: str, settings: TaskSettings) -> RemoteModel:
+        if digest not in self._models:
+            make = REMOTE_MODELS.get(settings.remote.provider)
+            if make is None:
+                raise InvalidRequest(f"no provider {settings.remote.provider!r}; there are {sorted(REMOTE_MODELS)}")
+            self._models[digest] = make(settings.remote, settings)
+        return self._models[digest]
+
+
+async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel, key: str) -> Answer:
+    """One call within the provider's time-out, its output checked. Raises RemoteError."""
+    seconds = settings.remote.timeout_seconds
+    try:
+        async with Heartbeater(), asyncio.timeout(seconds):
+            answer = await model.ask(call.request, settings, key)
+    except TimeoutError:
+        raise TimedOut(f"{settings.remote.provider} model {settings.remote.model!r} took over {seconds:g} s") from None
+    try:
+        output = compile_schema(settings.output_schema, settings.name).validate(answer.output)
+    except SchemaError as problem:
+        message = f"the answer to request {call.request.request_id!r} does not fit the output schema: {problem}"
+        raise InvalidAnswer(message, answer.cost) from None
+    return answer if output == answer.output else answer.model_copy(update={"output": output})
+
+
+def _intent(call: RemoteCall, settings: TaskSettings) -> Intent:
+    request = call.request
+    # Providers limit the length of a key, and an id may say something about its request: so a hash of it.
+    key = hashlib.sha256(f"{request.task}\n{request.request_id}\n{Source.REMOTE}".encode()).hexdigest()
+    return Intent(
+        task=request.task,
+        request_id=request.request_id,
+        input_hash=input_hash(request.input),
+        admission=call.admission,
+        provider=settings.remote.provider,
+        model=settings.remote.model,
+        idempotency_key=key,
+        upper_bound=call.reserved,
+    )
+
+
+def _example(call: RemoteCall, settings: TaskSettings, answer: Answer, intent: Intent, now: datetime) -> Example:
+    return Example(
+        task=intent.task,
+        schema_version=call.schema_version,
+        request_id=intent.request_id,
+        input_hash=intent.input_hash,
+        split=split(intent.input_hash, settings.holdout_salt, settings.local.holdout_fraction),
+        input=call.request.input,
+        output=answer.output,
+        provider=intent.provider,
+        model=answer.model,
+        created_at=now,
+    )
+
+
+def _replay(served: Served, admission: str) -> Reply:
+    """What an earlier run wrote. One of the same admission never got to tell the workflow: to it, this is news."""
+    news = served.admission == admission and served.answer.source is Source.REMOTE
+    return Reply(
+        answer=served.answer,
+        example=served.example if news else None,
+        replayed=not news,
+        degraded=served.degraded,
+    )
+
+
+def _failure(error: RemoteError, charged: Decimal) -> ApplicationError:
+    wait = error.retry_after if isinstance(error, RateLimited) else None
+    return ApplicationError(
+        str(error),
+        {"charged": str(charged)},
+        type=type(error).__name__,
+        non_retryable=not error.retryable,
+        next_retry_delay=None if wait is None else timedelta(seconds=wait),
+    )
+
+
+def _outcome_unknown(intent: Intent, charged: Decimal) -> ApplicationError:
+    return ApplicationError(
+        f"request {intent.request_id!r} was sent to {intent.provider} before and nobody knows what became of it; it is "
+        "counted as paid and not sent again. Send it under a new request id if an answer is worth a second payment",
+        {"charged": str(charged)},
+        type="OutcomeUnknown",
+        non_retryable=True,
+    )

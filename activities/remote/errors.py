@@ -1,0 +1,73 @@
+"""Why a remote model gave no usable answer. One family, whatever the provider.
+
+Two questions decide what happens next, and each class answers both: may the same call be made again (`retryable`),
+and may this attempt have cost money (`charged`)? No message holds a key, an input or an output.
+"""
+
+from decimal import Decimal
+
+
+class RemoteError(Exception):
+    """A call that gave no answer. `charged`: it was sent and nobody can say that it cost nothing."""
+
+    retryable = False
+    charged = False
+
+
+class AuthFailed(RemoteError):
+    """The key is missing, wrong or not allowed to use the model."""
+
+
+class QuotaExhausted(RemoteError):
+    """The account has no credit left, or reached its own limit at the provider."""
+
+
+class InvalidRequest(RemoteError):
+    """The provider refuses the request as it is; sending it again changes nothing."""
+
+
+class RateLimited(RemoteError):
+    """Too many requests. `retry_after` is the provider's wish in seconds, None if it has none."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(RemoteError):
+    """The provider cannot answer now: 5xx or its own word for it."""
+
+    retryable = True
+
+
+class Unreachable(RemoteError):
+    """No connection was made, so nothing was sent."""
+
+    retryable = True
+
+
+class TimedOut(RemoteError):
+    """Sent, but no whole answer came in time, or the connection broke: what it cost is not known."""
+
+    retryable = True
+    charged = True
+
+
+class Unusable(RemoteError):
+    """The provider was paid `cost` for an answer that cannot be used."""
+
+    charged = True
+
+    def __init__(self, message: str, cost: Decimal) -> None:
+        super().__init__(message)
+        self.cost = cost
+
+
+class ContentRefused(Unusable):
+    """The model declined to answer."""
+
+
+class InvalidAnswer(Unusable):
+    """The answer does not fit the task's output schema."""

@@ -1,0 +1,168 @@
+"""What the journal does within one transaction: plain functions of a SQLAlchemy connection.
+
+Each looks before it writes, and refuses (StoreError, LookupError) before it wrote anything.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from activities.store import examples
+from activities.store.dialect import insert_absent
+from activities.store.errors import RequestIdReused
+from activities.store.records import CallState, Intent, Served, Settled, Standing
+from activities.store.tables import calls
+from apprentice.messages import Answer, Source, Split
+
+_OUTCOME = ("admission", "state", "answer", "cost", "error", "example", "served", "settled_at")
+_TERMS = ("admission", "provider", "model", "idempotency_key", "upper_bound")
+
+_of_request = select(calls).where(calls.c.task == bindparam("task"), calls.c.request_id == bindparam("request_id"))
+_settled = (
+    update(calls)
+    .where(
+        calls.c.task == bindparam("of_task"),
+        calls.c.request_id == bindparam("of_request"),
+        calls.c.role == Source.REMOTE.value,
+        calls.c.state.in_(bindparam("from_states", expanding=True)),
+    )
+    .values({name: bindparam(name) for name in _OUTCOME})
+)
+_again = (
+    update(calls)
+    .where(
+        calls.c.task == bindparam("of_task"),
+        calls.c.request_id == bindparam("of_request"),
+        calls.c.role == Source.REMOTE.value,
+    )
+    .values({name: bindparam(name) for name in ("state", "error", *_TERMS)})
+)
+
+
+def rows_of(connection: Connection, task: str, request_id: str, input_hash: str | None = None) -> list[Row[Any]]:
+    """Both calls of a request. Raises RequestIdReused if they were about another input than `input_hash`."""
+    rows = list(connection.execute(_of_request, {"task": task, "request_id": request_id}))
+    if input_hash is not None and any(row.input_hash != input_hash for row in rows):
+        raise RequestIdReused(task, request_id)
+    return rows
+
+
+def served(rows: list[Row[Any]]) -> Served | None:
+    """The answer that the request got, of its rows."""
+    row = next((row for row in rows if row.served), None)
+    if row is None:
+        return None
+    example = None if row.example is None else Split(row.example)
+    return Served(Answer.model_validate_json(row.answer), row.degraded, row.input_hash, row.admission, example)
+
+
+def _remote(rows: list[Row[Any]]) -> Row[Any] | None:
+    return next((row for row in rows if row.role == Source.REMOTE.value), None)
+
+
+def intend(connection: Connection, intent: Intent, now: datetime) -> Standing:
+    rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
+    row, holds = _remote(rows), served(rows)
+    if holds is not None:
+        return Standing(None if row is None else CallState(row.state), holds)
+    if row is None:
+        insert_absent(connection, calls, _intent_row(intent, now))
+        return Standing(None)
+    if row.state == CallState.FAILED:
+        values = {"state": CallState.INTENT.value, "error": None} | _terms(intent)
+        connection.execute(_again, {"of_task": intent.task, "of_request": intent.request_id} | values)
+        return Standing(None)
+    charged = row.upper_bound if row.state == CallState.INTENT else row.cost or Decimal(0)
+    return Standing(
+        CallState(row.state), error=row.error, charged=charged if row.admission == intent.admission else Decimal(0)
+    )
+
+
+def answered(
+    connection: Connection, intent: Intent, answer: Answer, example: examples.Example | None, now: datetime
+) -> Settled:
+    rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
+    first = _remote(rows)
+    if first is not None and first.answer is not None:
+        made = first.admission == intent.admission and first.example is not None
+        return Settled(Answer.model_validate_json(first.answer), Split(first.example) if made else None)
+    if first is None or first.state == CallState.REJECTED:
+        raise LookupError(f"an answer without an intent: request id {intent.request_id!r} of task {intent.task!r}")
+    split = None if example is None else examples.add(connection, example)
+    settle(
+        connection,
+        intent,
+        CallState.ANSWERED,
+        now,
+        answer=answer.model_dump_json(),
+        cost=answer.cost,
+        example=split,
+        served=served(rows) is None,
+    )
+    return Settled(answer, split)
+
+
+def settle(
+    connection: Connection,
+    intent: Intent,
+    state: CallState,
+    now: datetime,
+    *,
+    answer: str | None = None,
+    cost: Decimal | None = None,
+    error: str | None = None,
+    example: Split | None = None,
+    served: bool = False,
+) -> None:
+    values = {"state": state.value, "answer": answer, "cost": cost, "error": error, "served": served, "settled_at": now}
+    values |= {"admission": intent.admission, "example": None if example is None else example.value}
+    # An attempt that was given up may still be answered, after a later one has failed: then it was paid after all.
+    states = [CallState.INTENT] if state is CallState.FAILED else [CallState.INTENT, CallState.FAILED]
+    key = {"of_task": intent.task, "of_request": intent.request_id, "from_states": [each.value for each in states]}
+    connection.execute(_settled, key | values)
+
+
+def serve_locally(connection: Connection, row: dict[str, Any], answer: Answer) -> Served:
+    rows = rows_of(connection, row["task"], row["request_id"], row["input_hash"])
+    before = served(rows)
+    if before is not None:
+        return before
+    insert_absent(connection, calls, row)
+    return Served(answer, row["degraded"], row["input_hash"], row["admission"])
+
+
+def _terms(intent: Intent) -> dict[str, Any]:
+    return {name: getattr(intent, name) for name in _TERMS}
+
+
+def _intent_row(intent: Intent, now: datetime) -> dict[str, Any]:
+    row = {name: getattr(intent, name) for name in Intent.__slots__}
+    return row | {
+        "role": Source.REMOTE.value,
+        "state": CallState.INTENT.value,
+        "served": False,
+        "degraded": False,
+        "created_at": now,
+    }
+
+
+def local_row(
+    task: str, request_id: str, input_hash: str, answer: Answer, degraded: bool, now: datetime, admission: str
+) -> dict[str, Any]:
+    return {
+        "task": task,
+        "request_id": request_id,
+        "role": Source.LOCAL.value,
+        "input_hash": input_hash,
+        "admission": admission,
+        "state": CallState.ANSWERED.value,
+        "model": answer.model,
+        "answer": answer.model_dump_json(),
+        "cost": answer.cost,
+        "served": True,
+        "degraded": degraded,
+        "created_at": now,
+        "settled_at": now,
+    }

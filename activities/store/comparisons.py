@@ -1,0 +1,20 @@
+"""Every score of a local against a remote answer, once for each request."""
+
+from datetime import datetime
+
+from activities.store.database import Database
+from activities.store.dialect import insert_absent
+from activities.store.tables import comparisons as table
+from apprentice.messages import Comparison
+
+
+class Comparisons:
+    """The evidence behind the correlation, kept for audits; the workflow carries its own window."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, task: str, request_id: str, comparison: Comparison, now: datetime) -> bool:
+        """Store a comparison unless the request has one. True when it was new."""
+        row = comparison.model_dump() | {"task": task, "request_id": request_id, "created_at": now}
+        return await self._database.write(lambda connection: insert_absent(connection, table, row))

@@ -1,0 +1,147 @@
+"""The data set: each input once, with the remote model's answer, split for ever into training and hold-out."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from activities.store.database import Database
+from activities.store.dialect import insert_absent
+from activities.store.tables import datasets, examples
+from apprentice.messages import DatasetRef, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One input and the remote answer that teaches it. `input_hash` is of the normalised input."""
+
+    task: str
+    schema_version: int
+    request_id: str
+    input_hash: str
+    split: Split
+    input: dict[str, Any]
+    output: dict[str, Any]
+    provider: str
+    model: str
+    created_at: datetime
+
+
+class Examples:
+    """Reads the data set; examples come in through `Journal.answered`, with the call that paid for them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def snapshot(self, task: str, schema_version: int) -> DatasetRef:
+        """Freeze the data set as it is now: one row is read, however large the set is."""
+        key = {"task": task, "schema_version": schema_version}
+        row = await self._database.read(lambda connection: connection.execute(_counters, key).one_or_none())
+        last_id, train, holdout = (0, 0, 0) if row is None else row
+        return DatasetRef(task=task, schema_version=schema_version, last_id=last_id, train=train, holdout=holdout)
+
+    async def read(self, ref: DatasetRef, split: Split, batch: int = 1000) -> AsyncIterator[Example]:
+        """The examples of a frozen data set in the order they came; `batch` rows are in memory at a time."""
+        async for page in self._pages(ref, split, batch):
+            for example in page:
+                yield example
+
+    async def _pages(self, ref: DatasetRef, split: Split, batch: int) -> AsyncIterator[list[Example]]:
+        key = {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
+        after = 0
+        while True:
+            page = key | {"after": after, "batch": batch}
+            rows = await self._database.read_bulk(partial(_read_page, page=page))
+            yield [Example(**row) for _, row in rows]
+            if len(rows) < batch:
+                return
+            after = rows[-1][0]
+
+    async def export(self, ref: DatasetRef, split: Split, file: Path) -> int:
+        """Write {"input", "output"} lines; returns how many. The file appears whole or not at all."""
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}.partial")
+        count = 0
+        try:
+            with unfinished.open("w", encoding="utf-8") as lines:
+                async for page in self._pages(ref, split, batch=1000):
+                    await asyncio.to_thread(lines.writelines, map(_line, page))
+                    count += len(page)
+                await asyncio.to_thread(_flush, lines)
+            unfinished.replace(file)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return count
+
+
+_counters = select(datasets.c.last_id, datasets.c.train, datasets.c.holdout).where(
+    datasets.c.task == bindparam("task"), datasets.c.schema_version == bindparam("schema_version")
+)
+_locked = _counters.with_for_update()
+_same_input = select(examples.c.id).where(
+    examples.c.task == bindparam("task"),
+    examples.c.schema_version == bindparam("schema_version"),
+    examples.c.input_hash == bindparam("input_hash"),
+)
+_count = (
+    update(datasets)
+    .where(datasets.c.task == bindparam("of_task"), datasets.c.schema_version == bindparam("of_schema"))
+    .values(
+        last_id=bindparam("id"),
+        train=datasets.c.train + bindparam("to_train"),
+        holdout=datasets.c.holdout + bindparam("to_holdout"),
+    )
+)
+_page = (
+    select(examples)
+    .where(
+        examples.c.task == bindparam("task"),
+        examples.c.schema_version == bindparam("schema_version"),
+        examples.c.split == bindparam("split"),
+        examples.c.id > bindparam("after"),
+        examples.c.id <= bindparam("last_id"),
+    )
+    .order_by(examples.c.id)
+    .limit(bindparam("batch"))
+)
+
+
+def add(connection: Connection, example: Example) -> Split | None:
+    """Insert the example and count it, within the caller's transaction. None when its input is there already."""
+    key = {"task": example.task, "schema_version": example.schema_version}
+    # The counter's row is locked first: two writers of a task then number their examples in the order they commit, and
+    # no example slips in later under a snapshot's `last_id`. (SQLite has one writer at a time and ignores the lock.)
+    if connection.execute(_locked, key).one_or_none() is None:
+        insert_absent(connection, datasets, key | {"last_id": 0, "train": 0, "holdout": 0})
+        connection.execute(_locked, key)
+    if not insert_absent(connection, examples, _row(example)):
+        return None
+    id_ = connection.execute(_same_input, key | {"input_hash": example.input_hash}).scalar_one()
+    train = example.split is Split.TRAIN
+    counted = {"id": id_, "to_train": int(train), "to_holdout": int(not train)}
+    connection.execute(_count, {"of_task": example.task, "of_schema": example.schema_version} | counted)
+    return example.split
+
+
+def _read_page(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    rows = [dict(row) for row in connection.execute(_page, page).mappings()]
+    return [(row.pop("id"), row | {"split": Split(row["split"])}) for row in rows]
+
+
+def _line(example: Example) -> str:
+    return json.dumps({"input": example.input, "output": example.output}, ensure_ascii=False) + "\n"
+
+
+def _flush(file: TextIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _row(example: Example) -> dict[str, Any]:
+    return {name: getattr(example, name) for name in Example.__slots__} | {"split": example.split.value}

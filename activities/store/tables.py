@@ -1,0 +1,118 @@
+"""The store's tables. Every lookup on the path of a request is by a unique key; no count scans rows."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from activities.store.columns import Json, Money, RowId, UtcTime
+
+# Raised with every change of a table below: an old store is refused with a clear error, never half understood.
+SCHEMA = 1
+
+metadata = MetaData()
+
+schema = Table("schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("digest", String(16), primary_key=True),
+    Column("task", String(63), nullable=False),
+    Column("settings", Text, nullable=False),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("task", String(63), nullable=False),
+    Column("request_id", String(200), nullable=False),
+    Column("role", String(6), nullable=False),
+    Column("input_hash", String(64), nullable=False),
+    Column("admission", String(64), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("provider", String(63)),
+    Column("model", String(200), nullable=False),
+    Column("idempotency_key", String(64)),
+    Column("upper_bound", Money),
+    Column("answer", Text),
+    Column("cost", Money),
+    Column("error", Text),
+    Column("example", String(7)),
+    Column("served", Boolean, nullable=False),
+    Column("degraded", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("settled_at", UtcTime),
+    PrimaryKeyConstraint("task", "request_id", "role"),
+)
+
+# Only the calls in doubt: a handful of rows, however many calls there were.
+Index(
+    "calls_in_doubt",
+    calls.c.task,
+    sqlite_where=text("state = 'intent'"),
+    postgresql_where=text("state = 'intent'"),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("task", String(63), nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("request_id", String(200), nullable=False),
+    Column("input_hash", String(64), nullable=False),
+    Column("split", String(7), nullable=False),
+    Column("input", Json, nullable=False),
+    Column("output", Json, nullable=False),
+    Column("provider", String(63), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    UniqueConstraint("task", "schema_version", "input_hash"),
+    # A frozen data set is "id <= last_id": an id must never be given out twice, also after the newest row is erased.
+    sqlite_autoincrement=True,
+)
+
+Index("examples_in_order", examples.c.task, examples.c.schema_version, examples.c.split, examples.c.id)
+
+# Counters kept in the transaction that adds the example: a snapshot of a million examples reads one row.
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("schema_version", Integer, primary_key=True, autoincrement=False),
+    Column("last_id", RowId, nullable=False),
+    Column("train", Integer, nullable=False),
+    Column("holdout", Integer, nullable=False),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("request_id", String(200), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("confidence", Float),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(8), nullable=False),
+    Column("status", Text, nullable=False),
+)

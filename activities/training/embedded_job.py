@@ -1,0 +1,100 @@
+"""The training process: `python -m activities.training.embedded_job ORDER_FILE LOCK_DESCRIPTOR`.
+
+It holds the inherited lock until it dies, so it never closes it. It ends with the version's folder in place, or with
+an error file.
+"""
+
+import json
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from activities.training.job_folder import Failure, JobFolder, Order
+from apprentice.evaluators import build
+from apprentice.messages import TrainingStatus
+from apprentice.settings import TaskSettings
+
+NICENESS = 5
+"""About a third of a normal share where all cores are busy: serving comes first, but training still gets done."""
+QUICK_EVALUATORS = {"exact_match", "structured_match"}
+LONGEST_ERROR = 300
+
+
+class DatasetError(ValueError):
+    """A row that cannot be trained on. Names the line, never its content."""
+
+
+def read_dataset(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Inputs and outputs of a JSONL file. Raises DatasetError with the line number; blank lines are skipped."""
+    inputs: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DatasetError(f"dataset {file.name} cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DatasetError(f"dataset {file.name}, line {number}: not valid JSON") from error
+        pair = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)
+        if not isinstance(pair[0], dict) or not isinstance(pair[1], dict):
+            raise DatasetError(f'dataset {file.name}, line {number}: expected {{"input": {{...}}, "output": {{...}}}}')
+        inputs.append(pair[0])
+        outputs.append(pair[1])
+    if not inputs:
+        raise DatasetError(f"dataset {file.name} has no rows")
+    return inputs, outputs
+
+
+def agreement(settings: TaskSettings) -> Callable[[dict[str, Any], dict[str, Any]], bool] | None:
+    """When two outputs count as the same: the task's evaluator scores 1.
+
+    None (every field equal) for evaluators that run a model or a user's code: they are slow and never say just 1.
+    """
+    if settings.evaluator not in QUICK_EVALUATORS:
+        return None
+    evaluator = build(settings)
+    return lambda student, teacher: evaluator(student, teacher) >= 1.0 - 1e-9
+
+
+def train(order: Order, folder: JobFolder) -> None:
+    """Train and put the version in place."""
+    # scikit-learn takes a second to import: only after the data set has been found good.
+    inputs, outputs = read_dataset(Path(order.dataset))
+    from activities.local.embedded.student import Student
+
+    settings = TaskSettings.model_validate(order.settings)
+    agrees = agreement(settings)
+    student = Student.fit(inputs, outputs, settings.output_schema, seed=order.version, agrees=agrees)
+    shutil.rmtree(folder.draft, ignore_errors=True)
+    student.save(folder.draft)
+    os.rename(folder.draft, folder.result)
+
+
+def main(order_file: Path, lock: int) -> int:
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode("ascii"), 0)
+    os.nice(NICENESS)
+    order = Order.model_validate_json(order_file.read_bytes())
+    path = order_file.parent
+    folder = JobFolder(path, path.with_name(f"v{order.version:04d}"))
+    try:
+        train(order, folder)
+    except Exception as error:
+        traceback.print_exc()
+        # A library's message may quote the data, so only our own are passed on.
+        said = str(error) if isinstance(error, DatasetError) else f"{type(error).__name__}; see {folder.log_file}"
+        folder.fail(Failure(status=TrainingStatus.FAILED, error=said[:LONGEST_ERROR]))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

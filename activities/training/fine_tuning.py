@@ -1,0 +1,121 @@
+"""The activities of a fine-tune: freeze the data set, train, validate on the hold-out set, record the verdict."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.comparing import Scorer
+from activities.heartbeat import Heartbeater
+from activities.local.model import ModelUnavailable
+from activities.local.serving import LocalModels
+from activities.store import Store
+from activities.training.registry import TRAINING_RUNNERS
+from apprentice.confidence.interval import paired_difference, wilson
+from apprentice.evaluators import EvaluatorError
+from apprentice.messages import (
+    Comparison,
+    DatasetRef,
+    Split,
+    TrainingJob,
+    TrainingRequest,
+    TrainingStatus,
+    Validation,
+    ValidationRequest,
+    VersionStatus,
+)
+from apprentice.settings import TaskSettings
+
+POLL_SECONDS = 0.2
+LONGEST_POLL_SECONDS = 10.0
+
+
+class FineTuning:
+    """Each activity can run again: a snapshot is a number, a training job is adopted, a verdict overwrites itself."""
+
+    def __init__(self, store: Store, models: LocalModels, scorer: Scorer) -> None:
+        self._store = store
+        self._models = models
+        self._scorer = scorer
+
+    @activity.defn(name="snapshot_dataset")
+    async def snapshot_dataset(self, task: str, schema_version: int) -> DatasetRef:
+        return await self._store.examples.snapshot(task, schema_version)
+
+    @activity.defn(name="train")
+    async def train(self, request: TrainingRequest) -> TrainingJob:
+        """Non-retryable error: TrainingFailed."""
+        settings = await self._store.settings.get(request.settings_digest)
+        runner = TRAINING_RUNNERS[settings.local.fine_tune_backend]()
+        async with Heartbeater():
+            job = await runner.start(request, settings, await self._dataset(request, settings))
+            pause = POLL_SECONDS
+            while not job.status.finished:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_POLL_SECONDS, pause * 1.2)
+                job = await runner.poll(job, settings)
+        if job.status is not TrainingStatus.SUCCEEDED:
+            raise ApplicationError(job.error or str(job.status), type="TrainingFailed", non_retryable=True)
+        return job
+
+    @activity.defn(name="validate")
+    async def validate(self, request: ValidationRequest) -> Validation:
+        """Non-retryable errors: ModelUnavailable, when the candidate cannot be loaded; EvaluatorError."""
+        settings = await self._store.settings.get(request.settings_digest)
+        try:
+            async with Heartbeater():
+                candidate = await self._score_all(settings, request.dataset, request.candidate)
+                incumbent: list[Comparison] = []
+                if request.incumbent is not None:
+                    with suppress(ModelUnavailable):  # an incumbent that is lost defends nothing
+                        incumbent = await self._score_all(settings, request.dataset, request.incumbent)
+        except (ModelUnavailable, EvaluatorError) as error:
+            raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+        return summary(candidate, incumbent, request.window_size)
+
+    @activity.defn(name="record_version")
+    async def record_version(self, task: str, settings_digest: str, version: VersionStatus) -> None:
+        if version.state == "promoted":
+            settings = await self._store.settings.get(settings_digest)
+            await self._models.of(settings).load(version.version)
+        await self._store.versions.put(task, version)
+
+    async def _dataset(self, request: TrainingRequest, settings: TaskSettings) -> Path:
+        """The training part as a file beside the models; the hold-out part never leaves the store."""
+        file = Path(settings.local.model_dir) / request.task / "datasets" / f"{request.dataset.last_id}.jsonl"
+        if not file.exists():
+            await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
+            await self._store.examples.export(request.dataset, Split.TRAIN, file)
+        return file
+
+    async def _score_all(self, settings: TaskSettings, dataset: DatasetRef, version: int) -> list[Comparison]:
+        model, scored = self._models.of(settings), []
+        async for example in self._store.examples.read(dataset, Split.HOLDOUT):
+            answer = await model.answer(example.input, version)
+            score = await self._scorer.score(settings, answer.output, example.output)
+            scored.append(Comparison(score=score, confidence=answer.confidence, version=version))
+            await asyncio.sleep(0)  # a model in this process never lets go of the loop, and callers are waiting
+        return scored
+
+
+def summary(candidate: list[Comparison], incumbent: list[Comparison], window_size: int) -> Validation:
+    """The validation that these scores amount to; `incumbent` is empty or scored on the same examples."""
+    scores = [comparison.score for comparison in candidate]
+    if not scores:
+        return Validation(holdout=0, mean=None, low=None, high=None)
+    mean = sum(scores) / len(scores)
+    low, high = wilson(mean, len(scores))
+    before = [comparison.score for comparison in incumbent]
+    gain = paired_difference(scores, before) if before else (None, None)
+    return Validation(
+        holdout=len(scores),
+        mean=mean,
+        low=low,
+        high=high,
+        incumbent_mean=sum(before) / len(before) if before else None,
+        gain_low=gain[0],
+        gain_high=gain[1],
+        comparisons=candidate[-window_size:],
+    )

@@ -1,0 +1,10 @@
+"""Training runners by the name that `fine_tune_backend:` gives them."""
+
+from collections.abc import Callable
+
+from activities.training.embedded import Embedded
+from activities.training.runner import TrainingRunner
+
+TRAINING_RUNNERS: dict[str, Callable[[], TrainingRunner]] = {
+    "embedded": Embedded,
+}

@@ -1,0 +1,105 @@
+"""`ask_local`: memory first, but never the answer of the remote model that is asked beside it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.local.ask import AskLocal
+from activities.local.embedded.student import Student
+from activities.local.model import version_dir
+from activities.local.serving import LocalModels
+from activities.remote.ask import AskRemote
+from activities.store import Store
+from apprentice.messages import LocalCall, RemoteCall, Reply, Source, TaskRequest
+from apprentice.settings import TaskSettings
+
+
+def now() -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> TaskSettings:
+    values: dict[str, Any] = {
+        "name": "tickets",
+        "input_schema": {"text": "str"},
+        "output_schema": {"category": ["a", "b"]},
+        "remote": {"provider": "simulated", "model": "m", "price": {}, "simulation": {"latency_seconds": 0}},
+        "local": {"model_dir": str(tmp_path)},
+    }
+    settings = TaskSettings.model_validate(values)
+    student = Student.fit(
+        [{"text": "x"}, {"text": "y"}], [{"category": "a"}, {"category": "b"}], values["output_schema"]
+    )
+    student.save(version_dir(settings, 1))
+    return settings
+
+
+@pytest.fixture
+async def store(tmp_path: Path, settings: TaskSettings) -> AsyncIterator[Store]:
+    async with await Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
+        await opened.settings.put(settings)
+        yield opened
+
+
+async def ask(store: Store, settings: TaskSettings, admission: str, *, serves: bool, text: str = "x") -> Reply:
+    call = LocalCall(
+        request=TaskRequest(request_id="r", task=settings.name, input={"text": text}),
+        admission=admission,
+        settings_digest=settings.digest,
+        version=1,
+        serves=serves,
+    )
+    return await ActivityEnvironment().run(AskLocal(store, LocalModels(), now).ask_local, call)
+
+
+async def ask_remote(store: Store, settings: TaskSettings, admission: str) -> Reply:
+    call = RemoteCall(
+        request=TaskRequest(request_id="r", task=settings.name, input={"text": "x"}),
+        admission=admission,
+        settings_digest=settings.digest,
+        schema_version=1,
+        reserved=1,
+    )
+    return await ActivityEnvironment().run(AskRemote(store, now).ask_remote, call)
+
+
+async def test_a_remote_answer_of_the_same_admission_is_not_mistaken_for_the_local_one(
+    store: Store, settings: TaskSettings
+) -> None:
+    await ask_remote(store, settings, "first")
+    local = await ask(store, settings, "first", serves=False)
+    assert local.answer.source is Source.LOCAL
+    assert not local.replayed
+
+
+async def test_a_request_that_comes_again_gets_what_was_served_before(store: Store, settings: TaskSettings) -> None:
+    remote = await ask_remote(store, settings, "first")
+    again = await ask(store, settings, "second", serves=True)
+    assert again.replayed
+    assert again.answer == remote.answer
+
+
+async def test_an_activity_that_runs_again_is_no_replay(store: Store, settings: TaskSettings) -> None:
+    first = await ask(store, settings, "first", serves=True)
+    retried = await ask(store, settings, "first", serves=True)
+    later = await ask(store, settings, "second", serves=True)
+    assert (first.replayed, retried.replayed, later.replayed) == (False, False, True)
+    assert first.answer == retried.answer == later.answer
+
+
+async def test_an_answer_that_is_not_final_is_not_remembered(store: Store, settings: TaskSettings) -> None:
+    await ask(store, settings, "first", serves=False)
+    assert await store.journal.served(settings.name, "r") is None
+
+
+async def test_a_request_id_that_comes_with_another_input_is_refused(store: Store, settings: TaskSettings) -> None:
+    await ask(store, settings, "first", serves=True)
+    with pytest.raises(ApplicationError, match="request id") as refused:
+        await ask(store, settings, "second", serves=True, text="y")
+    assert refused.value.non_retryable
