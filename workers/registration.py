@@ -1,0 +1,40 @@
+"""What a worker runs: the workflows, and an implementation of every activity of `activities.contract`."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from activities.comparing import Compare, Scorer
+from activities.local.ask import AskLocal
+from activities.local.serving import LocalModels
+from activities.notify.webhook import DeliverAlert
+from activities.remote.ask import AskRemote
+from activities.store import Store
+from activities.store.registering import RegisterSettings
+from activities.training.fine_tuning import FineTuning
+from workflows import WORKFLOWS
+
+__all__ = ["WORKFLOWS", "activities"]
+
+
+def utc_now() -> datetime:
+    """The clock of everything that is not a workflow."""
+    return datetime.now(UTC)
+
+
+def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Callable[..., Any]]:
+    """All activities over one store; models and evaluators are shared between them."""
+    models, scorer = LocalModels(), Scorer()
+    fine_tuning = FineTuning(store, models, scorer)
+    return [
+        RegisterSettings(store).register_settings,
+        AskRemote(store, clock).ask_remote,
+        AskLocal(store, models, clock).ask_local,
+        Compare(store, scorer, clock).compare,
+        fine_tuning.snapshot_dataset,
+        fine_tuning.train,
+        fine_tuning.validate,
+        fine_tuning.record_version,
+        DeliverAlert(store, os.environ).deliver_alert,
+    ]
