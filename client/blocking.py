@@ -1,0 +1,62 @@
+"""`BlockingApprentice`: the same client for code without an event loop."""
+
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from apprentice.messages import HistoryPoint, Order, TaskResult, TaskStatus
+from client.apprentice import CONCURRENCY, Apprentice
+
+
+class BlockingApprentice(AbstractContextManager["BlockingApprentice"]):
+    """Runs an `Apprentice` on an event loop in a thread of its own; safe to share between threads.
+
+    with BlockingApprentice() as apprentice:
+        apprentice.run("classify_ticket", {"text": "I was charged twice"}).output
+    """
+
+    def __init__(
+        self, address: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+    ) -> None:
+        self._connect = partial(Apprentice.connect, address, task_queue=task_queue, concurrency=concurrency)
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self._portal: BlockingPortal = opening.enter_context(start_blocking_portal())
+            self._apprentice = opening.enter_context(self._portal.wrap_async_context_manager(self._connect()))
+            self._exit = opening.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def run(
+        self,
+        task: str,
+        input: dict[str, Any],
+        *,
+        request_id: str | None = None,
+        deadline: float | None = None,
+        attempt: int = 0,
+    ) -> TaskResult:
+        """See `Apprentice.run`."""
+        call = partial(self._apprentice.run, task, input, request_id=request_id, deadline=deadline, attempt=attempt)
+        return self._portal.call(call)
+
+    def status(self, task: str) -> TaskStatus:
+        """See `Apprentice.status`."""
+        return self._portal.call(self._apprentice.status, task)
+
+    def history(self, task: str) -> list[HistoryPoint]:
+        """See `Apprentice.history`."""
+        return self._portal.call(self._apprentice.history, task)
+
+    def operate(self, task: str, order: Order) -> TaskStatus:
+        """See `Apprentice.operate`."""
+        return self._portal.call(self._apprentice.operate, task, order)

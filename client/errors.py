@@ -1,0 +1,43 @@
+"""What can go wrong for a caller, by name. Every message says what happened, where, and what to do."""
+
+from datetime import datetime
+
+
+class ApprenticeError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class NoServer(ApprenticeError):
+    """No Temporal server answers at the configured address."""
+
+
+class UnknownTask(ApprenticeError):
+    """No workflow runs for this task."""
+
+
+class InvalidInput(ApprenticeError):
+    """The input does not match the task's `input_schema`. Nothing was asked or paid."""
+
+
+class BudgetExhausted(ApprenticeError):
+    """No cap has room for a remote call and no local model can answer. `resets`: when one will have."""
+
+    def __init__(self, message: str, resets: datetime | None = None) -> None:
+        super().__init__(message)
+        self.resets = resets
+
+
+class DeadlineExceeded(ApprenticeError):
+    """The caller's deadline passed. The request goes on; sending it again with the same id collects its answer."""
+
+
+class OrderRefused(ApprenticeError):
+    """The task did not accept an operator's order."""
+
+
+class RequestFailed(ApprenticeError):
+    """The request was accepted and failed. `kind` names the error of the model that failed."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind

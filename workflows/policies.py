@@ -1,0 +1,30 @@
+"""How activities are retried and how long they may take, in one place."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+# A caller is waiting: a handful of quick attempts. Rate limits bring their own delay (next_retry_delay).
+ASK = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=20),
+    maximum_attempts=6,
+)
+
+# A local model that fails twice is out: the remote model is there for that.
+ASK_LOCAL = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=2)
+
+# The store and the disk come back; nothing is lost by waiting for them.
+PERSIST = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
+
+# A training job that failed for a reason of its own fails again; what is retried is a worker that died.
+TRAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=20)
+
+# A receiver may be down for a day.
+NOTIFY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
+NOTIFY_FOR = timedelta(hours=24)
+
+HEARTBEAT = timedelta(seconds=5)
+PERSIST_TIMEOUT = timedelta(seconds=30)
+VALIDATE_TIMEOUT = timedelta(minutes=30)

@@ -1,0 +1,252 @@
+"""`TaskLifecycleWorkflow`: one task's whole life, across worker restarts and continue-as-new."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities import contract
+    from apprentice.lifecycle import Lifecycle
+    from apprentice.messages import (
+        Action,
+        ApplySettings,
+        FineTuneOutcome,
+        FineTuneRequest,
+        ForceRemote,
+        HistoryPoint,
+        Message,
+        Order,
+        PauseCoaching,
+        Resume,
+        Retrain,
+        StartFineTune,
+        TaskRequest,
+        TaskResult,
+        TaskStatus,
+    )
+    from apprentice.schema import SchemaError, compile_schema
+    from apprentice.settings import TaskSettings
+    from apprentice.state import LifecycleState
+    from workflows import policies
+    from workflows.fine_tune import FineTuneWorkflow
+    from workflows.ids import fine_tune_id
+    from workflows.serving import Serving
+    from workflows.story import Story
+
+# Rolling over more often than needed is felt by callers, a longer history only costs replay time. The server's own
+# limit of 2,000 updates a run (lifted on our dev server) makes a run of 1,800 the longest that is safe everywhere.
+EVENTS_A_RUN = 16_000
+BYTES_A_RUN = 16 * 1024 * 1024
+UPDATES_A_RUN = 1_800
+
+
+class LifecycleStart(Message):
+    """Input of a run; `state` is what the run before it left."""
+
+    settings: TaskSettings
+    state: LifecycleState | None = None
+
+
+@workflow.defn
+class TaskLifecycleWorkflow:
+    @workflow.init
+    def __init__(self, start: LifecycleStart) -> None:
+        self.brain = Lifecycle(start.settings, start.state)
+        self.story = Story()
+        self.digest: str | None = None
+        self.in_flight: set[str] = set()
+        self.updates = 0
+        self.draining = False
+        self.fine_tunes: list[FineTuneRequest] = []
+        self.delivery: asyncio.Task[None] | None = None
+        self._compile()
+
+    @workflow.run
+    async def run(self, start: LifecycleStart) -> None:
+        await self._register(self.brain.settings)
+        self.story.tell(self.brain)
+        while not self._rolls_over():
+            await self._wait()
+            for request in self.fine_tunes[:]:
+                await self._start_fine_tune(request)
+                self.fine_tunes.remove(request)
+            if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
+                self.delivery = asyncio.create_task(self._deliver())
+        self.draining = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        workflow.continue_as_new(LifecycleStart(settings=self.brain.settings, state=self.brain.state))
+
+    # --- requests ----------------------------------------------------------------------------------------------
+
+    @workflow.update
+    async def submit(self, request: TaskRequest) -> TaskResult:
+        """Answer one request. The update id is the request id, so a repeat in the same run is the same update."""
+        self.updates += 1
+        # Under another update id the same request may be here already; the store then answers the second. One that
+        # waited looks again: others woke with it.
+        while self.digest is None or request.request_id in self.in_flight:
+            await workflow.wait_condition(lambda: self.digest is not None and request.request_id not in self.in_flight)
+        self.in_flight.add(request.request_id)
+        serving = Serving(self.brain, request, self.digest)
+        try:
+            return await serving.run()
+        finally:
+            self.in_flight.discard(request.request_id)
+            self._act(serving.actions)
+
+    @submit.validator
+    def _check(self, request: TaskRequest) -> None:
+        """Refusals cost no history."""
+        self._refuse_while_draining()
+        try:
+            self.input_schema.validate(request.input)
+        except SchemaError as error:
+            raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from None
+
+    # --- operators ---------------------------------------------------------------------------------------------
+
+    @workflow.update
+    async def operate(self, order: Order) -> TaskStatus:
+        """Carry out an order; how the task stands after it."""
+        if isinstance(order, ApplySettings):
+            await self._register(order.settings)
+        self._act(self.brain.operate(order, workflow.now()))
+        if isinstance(order, ApplySettings):
+            self._compile()
+        self.story.tell(self.brain)
+        return self.status()
+
+    @operate.validator
+    def _check_order(self, order: Order) -> None:
+        self._refuse_while_draining()
+        if not isinstance(order, ApplySettings):
+            return
+        ours, theirs = self.brain.settings, order.settings
+        same = ours.input_schema == theirs.input_schema and ours.output_schema == theirs.output_schema
+        if not same or ours.schema_version != theirs.schema_version:
+            message = f"the schemas of {ours.name} differ from those it runs with; give the changed task a new name"
+            raise ApplicationError(message, type="SchemaChanged", non_retryable=True)
+
+    @workflow.signal
+    def force_remote(self, order: ForceRemote) -> None:
+        """Send everything to the remote model, until a time or until `resume`."""
+        self._order(order)
+
+    @workflow.signal
+    def resume(self) -> None:
+        """End a forced remote."""
+        self._order(Resume())
+
+    @workflow.signal
+    def pause_coaching(self, order: PauseCoaching) -> None:
+        """Stop spot checks and fine-tunes, or start them again."""
+        self._order(order)
+
+    @workflow.signal
+    def retrain(self) -> None:
+        """Start a fine-tune now."""
+        self._order(Retrain())
+
+    @workflow.signal
+    def fine_tuned(self, outcome: FineTuneOutcome) -> None:
+        """A `FineTuneWorkflow` ended; repeats are dropped by its number."""
+        self._act(self.brain.observe(outcome, workflow.now()))
+        self.story.tell(self.brain)
+
+    @workflow.query
+    def status(self) -> TaskStatus:
+        """How the task stands now."""
+        return self.brain.status(workflow.now())
+
+    @workflow.query
+    def history(self) -> list[HistoryPoint]:
+        """The task's story, oldest first, at most 240 points."""
+        return self.brain.state.history
+
+    # --- carrying out ------------------------------------------------------------------------------------------
+
+    def _compile(self) -> None:
+        settings = self.brain.settings
+        self.input_schema = compile_schema(settings.input_schema, settings.name)
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise ApplicationError("the workflow is rolling over; send this again", type="RollingOver")
+
+    def _order(self, order: Order) -> None:
+        self._act(self.brain.operate(order, workflow.now()))
+        self.story.tell(self.brain)
+
+    def _act(self, actions: list[Action]) -> None:
+        """Alerts are already in the state, held for delivery; the main loop sees to both."""
+        self.fine_tunes += [action.request for action in actions if isinstance(action, StartFineTune)]
+        self.story.note(self.brain)
+
+    async def _wait(self) -> None:
+        """Until there is something to do, or the clock alone asks for it."""
+        due = self.brain.next_due()
+        timeout = max(due - workflow.now(), timedelta(0)) if due else None
+        try:
+            await workflow.wait_condition(
+                lambda: self._has_work() or self._rolls_over() or self.brain.next_due() != due,
+                timeout=timeout,
+                timeout_summary="next by the clock",
+            )
+        except TimeoutError:
+            self._act(self.brain.due(workflow.now()))
+            self.story.tell(self.brain)
+
+    def _has_work(self) -> bool:
+        waiting = bool(self.brain.state.undelivered) and (self.delivery is None or self.delivery.done())
+        return bool(self.fine_tunes) or waiting
+
+    def _rolls_over(self) -> bool:
+        """At an idle moment once it is suggested; at the limits in any case, by refusing new requests."""
+        info = workflow.info()
+        if not info.is_continue_as_new_suggested() or self.fine_tunes or self.digest is None:
+            return False
+        full = (
+            info.get_current_history_length() >= EVENTS_A_RUN
+            or info.get_current_history_size() >= BYTES_A_RUN
+            or self.updates >= UPDATES_A_RUN
+        )
+        return full or not self.in_flight
+
+    async def _register(self, settings: TaskSettings) -> None:
+        self.digest = await workflow.execute_activity(
+            contract.register_settings,
+            settings,
+            start_to_close_timeout=policies.PERSIST_TIMEOUT,
+            retry_policy=policies.PERSIST,
+            summary="settings",
+        )
+
+    async def _start_fine_tune(self, request: FineTuneRequest) -> None:
+        await workflow.start_child_workflow(
+            FineTuneWorkflow.run,
+            request,
+            id=fine_tune_id(request.task, request.number),
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=f"version {request.number}: {request.reason}",
+        )
+
+    async def _deliver(self) -> None:
+        """Deliver what is undelivered, oldest first. A rollover cuts this off; the next run goes on."""
+        undelivered = self.brain.state.undelivered
+        while undelivered:
+            alert = undelivered[0]
+            try:
+                await workflow.execute_activity(
+                    contract.deliver_alert,
+                    args=[self.brain.settings.digest, alert],
+                    start_to_close_timeout=policies.PERSIST_TIMEOUT,
+                    schedule_to_close_timeout=policies.NOTIFY_FOR,
+                    retry_policy=policies.NOTIFY,
+                    summary=f"{alert.kind} alert",
+                )
+            except ActivityError:
+                workflow.logger.warning("alert %s could not be delivered", alert.id)
+            self.brain.state.delivered(alert)
+            undelivered = self.brain.state.undelivered
