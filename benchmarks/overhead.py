@@ -1,0 +1,238 @@
+"""What a request costs besides the models: requests a second and latency, beside the floor of the same run.
+
+    python -m benchmarks.overhead [--rounds 3] [--examples 1000,100000,1000000]
+
+The models answer at once, so all that is left is ours, the SDK's and the server's. Server, worker and callers are three
+processes on this machine. Every figure is the median of the rounds, in which floor and paths take turns; the ratio is
+the median of the rounds' ratios. An absolute time says little on a shared machine, a ratio says more.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from rich.console import Console
+from rich.table import Table
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from activities.local.embedded.student import Student
+from activities.local.model import version_dir
+from activities.store import Store
+from apprentice.datasets import input_hash
+from apprentice.messages import Phase
+from apprentice.settings import TaskSettings
+from apprentice.state import LifecycleState
+from benchmarks.floor import FloorWorkflow, echo
+from client import Apprentice
+from client.cli.generated_tickets import generate
+from workers.dev_server import dev_server
+from workers.worker import worker
+from workflows import TaskLifecycleWorkflow
+from workflows.ids import lifecycle_id
+from workflows.task_lifecycle import LifecycleStart
+
+QUEUE, FLOOR_QUEUE = "overhead", "floor"
+# Requests of one round, by callers: two to three seconds each.
+REQUESTS = {1: 150, 8: 600, 32: 1200}
+NEVER = 10**9
+
+Ask = Callable[[str], Awaitable[object]]
+
+
+class Measured(NamedTuple):
+    """Requests a second; latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+async def measure(ask: Ask, callers: int, requests: int, rng: random.Random) -> Measured:
+    """Send `requests` by `callers` that each wait for an answer before the next."""
+    texts = [row["input"]["text"] for row in generate(requests, rng)]
+    waiting, latencies = iter(texts), []
+
+    async def caller() -> None:
+        for text in waiting:
+            begin = time.perf_counter()
+            await ask(text)
+            latencies.append((time.perf_counter() - begin) * 1000)
+
+    begin = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    seconds = time.perf_counter() - begin
+    cuts = statistics.quantiles(latencies, n=100, method="inclusive")
+    return Measured(requests / seconds, cuts[49], cuts[98])
+
+
+def settings(name: str, folder: Path) -> TaskSettings:
+    """A ticket task with an instant teacher that never trains by itself."""
+    return TaskSettings.model_validate(
+        {
+            "name": name,
+            "input_schema": {"text": "str"},
+            "output_schema": {"category": "str", "priority": "int"},
+            "evaluator": "structured_match",
+            "match_fields": ["category", "priority"],
+            "confidence_thresholds": {"phase1_to_phase2": NEVER},
+            "remote": {
+                "provider": "simulated",
+                "model": "instant",
+                "price": {"input_per_million": "3", "output_per_million": "15"},
+                "simulation": {"latency_seconds": 0},
+            },
+            "local": {"model_dir": str(folder), "fine_tune_batch_size": NEVER},
+            "budget": {"daily": "1000000"},
+        }
+    )
+
+
+async def start(apprentice: Apprentice, settings: TaskSettings, state: LifecycleState) -> Ask:
+    """Start a task in the given state; how to ask it."""
+    await apprentice.client.start_workflow(
+        TaskLifecycleWorkflow.run,
+        LifecycleStart(settings=settings, state=state),
+        id=lifecycle_id(settings.name),
+        task_queue=QUEUE,
+    )
+    return lambda text: apprentice.run(settings.name, {"text": text})
+
+
+async def paths(apprentice: Apprentice, folder: Path) -> dict[str, Ask]:
+    """Floor, local path (phase 3), remote path (phase 1), coached path (phase 2: both, and the comparison)."""
+    rows = list(generate(600, random.Random(0)))
+    trained = Student.fit(
+        [r["input"] for r in rows], [r["output"] for r in rows], {"category": "str", "priority": "int"}, 0
+    )
+    ways: dict[str, Ask] = {}
+    floor = f"floor-{uuid4()}"
+    await apprentice.client.start_workflow(FloorWorkflow.run, id=floor, task_queue=FLOOR_QUEUE)
+    handle = apprentice.client.get_workflow_handle_for(FloorWorkflow.run, floor)
+    ways["floor"] = lambda text: handle.execute_update(FloorWorkflow.submit, {"text": text})
+    for path, phase in (("local", Phase.AUTONOMOUS), ("remote", Phase.COLLECTING), ("coached", Phase.COACHING)):
+        task = settings(f"overhead_{path}", folder)
+        trained.save(version_dir(task, 1))
+        version = None if phase is Phase.COLLECTING else 1
+        state = LifecycleState(phase=phase, version=version, rate=1e-9, defer_below=0.0)
+        ways[path] = await start(apprentice, task, state)
+    return ways
+
+
+async def compare(ways: dict[str, Ask], rounds: int, console: Console) -> None:
+    """Floor and paths in turn, by number of callers."""
+    table = Table("callers", "path", "requests/s", "p50 ms", "p99 ms", "of the floor", title="overhead")
+    for ask in ways.values():
+        await measure(ask, 4, 40, random.Random(1))  # the first requests load the model and fill caches
+    for callers, requests in REQUESTS.items():
+        seen: dict[str, list[Measured]] = {path: [] for path in ways}
+        for number in range(rounds):
+            for path, ask in ways.items():
+                seen[path].append(await measure(ask, callers, requests, random.Random(number)))
+        for path, results in seen.items():
+            ratio = statistics.median(ours.rate / bare.rate for ours, bare in zip(results, seen["floor"], strict=True))
+            rate, p50, p99 = (statistics.median(column) for column in zip(*results, strict=True))
+            table.add_row(str(callers), path, f"{rate:.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{ratio:.2f}")
+    console.print(table)
+
+
+async def fill(file: Path, task: TaskSettings, rows: int) -> None:
+    """Put examples into the store, as many as are missing to `rows`."""
+    async with await Store.open(f"sqlite:///{file}"):
+        pass
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with sqlite3.connect(file, timeout=60) as database:
+        (have,) = database.execute("SELECT COUNT(*) FROM examples WHERE task = ?", (task.name,)).fetchone()
+        database.executemany(
+            "INSERT INTO examples (task, schema_version, request_id, input_hash, split, input, output, provider, model,"
+            " created_at) VALUES (?, 1, ?, ?, 'train', ?, '{\"category\": \"a\"}', 'simulated', 'instant', ?)",
+            (
+                (task.name, f"old-{n}", input_hash({"text": f"old {n}"}), f'{{"text": "old {n}"}}', now)
+                for n in range(have, rows)
+            ),
+        )
+        last = database.execute("SELECT MAX(id) FROM examples").fetchone()[0]
+        database.execute(
+            "INSERT OR REPLACE INTO datasets (task, schema_version, last_id, train, holdout) VALUES (?, 1, ?, ?, 0)",
+            (task.name, last, rows),
+        )
+
+
+async def grow(
+    apprentice: Apprentice, ways: dict[str, Ask], folder: Path, sizes: list[int], rounds: int, console: Console
+) -> None:
+    """The remote path, which writes an example a request, over a growing store; the floor beside it."""
+    table = Table("examples", "requests/s", "p50 ms", "p99 ms", "of the floor", title="8 callers, by stored examples")
+    task = settings("overhead_growing", folder)
+    ask = await start(apprentice, task, LifecycleState())
+    for size in sizes:
+        await fill(folder / "store.db", task, size)
+        ours, bare = [], []
+        for number in range(rounds):
+            bare.append(await measure(ways["floor"], 8, REQUESTS[8], random.Random(number)))
+            ours.append(await measure(ask, 8, REQUESTS[8], random.Random(size + number)))
+        ratio = statistics.median(mine.rate / floor.rate for mine, floor in zip(ours, bare, strict=True))
+        rate, p50, p99 = (statistics.median(column) for column in zip(*ours, strict=True))
+        table.add_row(f"{size:,}", f"{rate:.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{ratio:.2f}")
+    console.print(table)
+
+
+@asynccontextmanager
+async def worker_process(address: str, folder: Path) -> AsyncIterator[None]:
+    """A worker in a process of its own, for the floor and for us alike."""
+    command = ["-m", "benchmarks.overhead", "--worker", str(folder), "--address", address]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def work(address: str, folder: Path) -> None:
+    """The worker process."""
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    floor = Worker(client, task_queue=FLOOR_QUEUE, workflows=[FloorWorkflow], activities=[echo])
+    async with floor, worker(client, f"sqlite:///{folder}/store.db", QUEUE):
+        await asyncio.Event().wait()
+
+
+async def main(rounds: int, sizes: list[int]) -> None:
+    console = Console(width=100)
+    console.print(
+        f"python {sys.version.split()[0]}, {os.cpu_count()} cores, {rounds} rounds, embedded model, SQLite store"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with dev_server(fresh=True) as server, worker_process(server.address, folder):
+            client = await Client.connect(server.address, data_converter=pydantic_data_converter)
+            apprentice = Apprentice(client, task_queue=QUEUE, concurrency=64)
+            ways = await paths(apprentice, folder)
+            await compare(ways, rounds, console)
+            await grow(apprentice, ways, folder, sizes, rounds, console)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--examples", default="1000,100000,1000000", help="sizes of the store, growing")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--address", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        asyncio.run(work(given.address, given.worker))
+    else:
+        asyncio.run(main(given.rounds, [int(size) for size in given.examples.split(",")]))
