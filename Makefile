@@ -5,6 +5,9 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 .PHONY: help setup server demo test lint format bench lock clean
 
+# A shell that forbids byte code would have every process compile the libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.setup-done
