@@ -105,7 +105,7 @@ def infer_settings(
         try:
             schemas[key] = infer_schema(values)
         except SchemaError as error:
-            raise SchemaError([(join(key, path), words) for path, words in error.problems]) from None
+            raise SchemaError([(join(key, path) if path else key, words) for path, words in error.problems]) from None
     return TaskSettings(
         name=name,
         input_schema=schemas["input"],

@@ -1,0 +1,5 @@
+"""The command line: `apprentice --help`."""
+
+from client.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""`python -m client.cli` is `apprentice`."""
+
+from client.cli import main
+
+main()

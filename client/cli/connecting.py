@@ -1,0 +1,74 @@
+"""From a command to the server: connected, with a limit on silence, and with help for a misspelt task."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+
+from client import Apprentice
+from client.apprentice import CONCURRENCY
+from client.cli.core_log import forward_core_log
+from client.cli.output import Failed, note
+from client.errors import ApprenticeError, UnknownTask
+
+# The server itself gives up on a query after ten seconds without a worker.
+SILENCE_SECONDS = 15.0
+HINT_SECONDS = 10.0
+NAMES_SHOWN = 10
+
+
+@asynccontextmanager
+async def connected(
+    address: str | None, task: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+) -> AsyncIterator[Apprentice]:
+    """The client. Raises NoServer, `Failed` for settings that cannot be read, UnknownTask with the nearest names."""
+    forward_core_log()
+    opening = Apprentice.connect(address, task_queue=task_queue, concurrency=concurrency)
+    try:
+        apprentice = await opening.__aenter__()
+    except ApprenticeError:
+        raise
+    except (RuntimeError, ValueError) as error:  # a profile or a certificate of the standard environment
+        raise Failed(f"the Temporal connection settings cannot be used: {error}") from None
+    try:
+        yield apprentice
+    except UnknownTask:
+        if task is None:
+            raise
+        raise await unknown(apprentice, task) from None
+
+
+async def unknown(apprentice: Apprentice, task: str) -> UnknownTask:
+    """The error for a task that does not run: which do, and which was probably meant."""
+    names = await answered(apprentice.tasks())
+    if not names:
+        return UnknownTask(f"task {task!r} is not running, nor is any other; `apprentice apply` starts them")
+    near = get_close_matches(task, names, n=3, cutoff=0.5)
+    shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if names[NAMES_SHOWN:] else "")
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return UnknownTask(f"task {task!r} is not running{meant} (running: {shown})")
+
+
+async def answered[T](waiting: Awaitable[T], seconds: float = SILENCE_SECONDS) -> T:
+    """What is waited for, or exit code 3: without a worker nobody would ever answer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await waiting
+    except TimeoutError:
+        message = f"no answer within {seconds:g} s: no worker is running, or the server is gone"
+        raise Failed(f"{message}; start one with `apprentice worker` (or both with `apprentice up`)", 3) from None
+
+
+@asynccontextmanager
+async def hinting(seconds: float = HINT_SECONDS) -> AsyncIterator[None]:
+    """Say why it may be quiet, once, if what happens inside takes longer than `seconds`."""
+
+    async def hint() -> None:
+        await asyncio.sleep(seconds)
+        note(f"no answer after {seconds:g} s; is a worker running? (`apprentice worker`) Ctrl-C stops waiting")
+
+    hinting = asyncio.create_task(hint())
+    try:
+        yield
+    finally:
+        hinting.cancel()

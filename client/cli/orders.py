@@ -1,0 +1,72 @@
+"""`apprentice force-remote`, `pause-coaching`, `retrain`: an operator's orders."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from apprentice.messages import ForceRemote, Order, PauseCoaching, Resume, Retrain, TaskStatus
+from client.cli import options
+from client.cli.connecting import answered, connected
+from client.cli.output import Failed, print_json, show
+from client.cli.status import as_json
+from client.cli.times import parse_duration, parse_time, time_after
+
+
+def force_remote(
+    task: options.Task,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601; UTC unless it says otherwise.")] = None,
+    duration: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Such as 45m, 2h, 1d12h.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="End it.")] = False,
+    json: options.Json = False,
+    address: options.Address = None,
+) -> None:
+    """Send everything to the remote model, within budget: until --until, for --for, or until --off."""
+    if sum([until is not None, duration is not None, off]) > 1:
+        raise Failed("--until, --for and --off exclude each other; give one of them")
+    order = Resume() if off else ForceRemote(until=_end(until, duration, datetime.now(UTC)))
+    _report(_give(task, order, address), json)
+
+
+def pause_coaching(
+    task: options.Task,
+    off: Annotated[bool, typer.Option("--off", help="Go on with it.")] = False,
+    json: options.Json = False,
+    address: options.Address = None,
+) -> None:
+    """Stop spot checks and fine-tunes, until --off. Quality is not watched meanwhile."""
+    _report(_give(task, PauseCoaching(paused=not off), address), json)
+
+
+def retrain(task: options.Task, json: options.Json = False, address: options.Address = None) -> None:
+    """Start a fine-tune now, if none is running."""
+    status = _give(task, Retrain(), address)
+    if status.training is None:
+        raise Failed(f"no fine-tune was started: {status.explanation}", 1)
+    _report(status, json)
+
+
+def _end(until: str | None, duration: str | None, now: datetime) -> datetime | None:
+    try:
+        if until is not None:
+            return parse_time(until, now)
+        return time_after(parse_duration(duration), now) if duration is not None else None
+    except ValueError as error:
+        raise Failed(f"{'--until' if until is not None else '--for'}: {error}") from None
+
+
+def _give(task: str, order: Order, address: str | None) -> TaskStatus:
+    async def give() -> TaskStatus:
+        async with connected(address, task) as apprentice:
+            return await answered(apprentice.operate(task, order))
+
+    return asyncio.run(give())
+
+
+def _report(status: TaskStatus, json: bool) -> None:
+    if json:
+        print_json(as_json(status))
+    else:
+        training = "" if status.training is None else f"; fine-tune {status.training} is running"
+        show(f"{status.task}: {status.explanation}{training}")
