@@ -25,7 +25,6 @@ class Reservation(BaseModel):
 
     amount: Decimal
     periods: dict[Period, str]
-    day: str
 
 
 class Ledger(BaseModel):
@@ -51,7 +50,7 @@ class Budget:
         if any(self.settled(p, now) + self.reserved(p, now) + amount > cap for p, cap in self._caps()):
             return False
         periods = {period: self._key(period, now) for period in PERIODS}
-        self.ledger.reservations[key] = Reservation(amount=amount, periods=periods, day=periods["daily"])
+        self.ledger.reservations[key] = Reservation(amount=amount, periods=periods)
         return True
 
     def release(self, key: str) -> None:

@@ -12,21 +12,20 @@ CONFIDENCE = 0.90  # two-sided, so that the lower bound alone holds at 95%
 def threshold(comparisons: Sequence[Comparison], target: float) -> float:
     """The lowest confidence at which what is served locally agrees with the teacher at `target` or better.
 
-    Walks down the compared answers from the surest to the least sure and returns the lowest confidence at which
-    the lower bound (one-sided 95%) of the agreement of all surer answers is still at least `target`. 0.0: every
-    answer may be served; 1.0: none, there is no such confidence. Answers without a confidence count as unsure.
+    Walks down a fair sample of compared answers from the surest to the least sure and returns the lowest confidence
+    at which the lower bound (one-sided 95%) of the agreement of all surer answers is still at least `target`. 0.0:
+    every answer may be served; 1.0: none, there is no such confidence. Answers without a confidence count as unsure.
     """
     ordered = sorted(comparisons, key=_confidence, reverse=True)
     # The lower Wilson bound reaches the target exactly when the score test does not reject it (Wilson 1927):
-    # n (mean - target)^2 >= z^2 target (1 - target), here with n = weight^2 / squares and mean = total / weight.
+    # n (mean - target)^2 >= z^2 target (1 - target).
     needed = squared_quantile(CONFIDENCE) * target * (1.0 - target)
-    lowest, weight, squares, total = 1.0, 0.0, 0.0, 0.0
+    lowest, total, n = 1.0, 0.0, 0
     for confidence, tied in groupby(ordered, key=_confidence):
         for comparison in tied:
-            w = 1.0 / comparison.propensity
-            weight, squares, total = weight + w, squares + w * w, total + w * comparison.score
-        excess = total - target * weight
-        if excess >= 0.0 and excess * excess >= needed * squares:
+            total, n = total + comparison.score, n + 1
+        excess = total - target * n
+        if excess >= 0.0 and excess * excess >= needed * n:
             lowest = confidence
     everything = bool(ordered) and lowest <= _confidence(ordered[-1])
     return 0.0 if everything else lowest

@@ -1,6 +1,7 @@
 """Why a task is where it is and what would move it, in one sentence."""
 
 from apprentice.messages import Interval, Phase
+from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.schedule import batch, new_examples
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
@@ -22,15 +23,21 @@ def explain(state: LifecycleState, settings: TaskSettings, correlation: Interval
 
 def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
     needed = settings.confidence_thresholds.phase1_to_phase2
-    if state.examples < needed:
-        return f"collecting examples: {state.examples} of {needed} before the first fine-tune"
     if state.training is not None:
-        return f"fine-tune {state.training} is running on the {state.examples} examples collected so far"
+        return f"fine-tune {state.training} is running on the {state.trained_examples} examples collected before it"
+    if state.examples < needed:
+        return f"collecting examples: {state.examples} of {needed} before the local model is tried"
+    if state.holdout < LEAST_HOLDOUT:
+        lacking = _count(LEAST_HOLDOUT - state.holdout, "more hold-out example")
+        return f"{_count(state.examples, 'example')} collected; needs {lacking} to judge a local model by"
     last = state.versions[-1] if state.versions else None
-    if last is None:
-        return f"{state.examples} examples collected; no local model can answer yet"
-    waiting = max(0, batch(state, settings) - new_examples(state))
-    return f"fine-tune {last.version} was {last.state} ({last.reason}); the next after {waiting} more examples"
+    so_far = f"{_count(state.examples, 'example')} collected, no local model can answer yet"
+    if last is not None:
+        verb = "failed" if last.state == "failed" else f"was {last.state}"
+        so_far = f"fine-tune {last.version} {verb} ({last.reason})"
+    if state.coaching_paused:
+        return f"{so_far}; coaching is paused, so no other is started"
+    return f"{so_far}; the next after {_count(max(1, batch(state, settings) - new_examples(state)), 'more example')}"
 
 
 def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interval | None) -> str:
@@ -39,7 +46,7 @@ def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interv
         return f"version {state.version} shadows the remote model; no comparison yet"
     missing = []
     if len(state.window) < thresholds.min_samples:
-        missing.append(f"{thresholds.min_samples - len(state.window)} more comparisons")
+        missing.append(_count(thresholds.min_samples - len(state.window), "more comparison"))
     if correlation.mean < thresholds.phase2_to_phase3:
         missing.append(f"a correlation of {thresholds.phase2_to_phase3:.2f}")
     if correlation.low < thresholds.coaching_trigger:
@@ -54,11 +61,19 @@ def _autonomous(state: LifecycleState, settings: TaskSettings, correlation: Inte
         return f"version {state.version} serves unwatched, coaching is paused: {measured}"
     if state.coaching:
         trigger = settings.confidence_thresholds.coaching_trigger
-        return f"correlation is below coaching_trigger {trigger:.2f}, so everything is compared: {measured}"
+        return f"correlation fell below coaching_trigger {trigger:.2f}, so everything is compared: {measured}"
+    if state.rate == 1.0:
+        return f"version {state.version} may serve, but everything is still compared: {measured}"
+    if state.defer_below == 1.0:
+        return f"the remote model answers, no answer of version {state.version} is sure enough yet: {measured}"
     unsure = (
         f"; answers with a confidence below {state.defer_below:.2f} go to the remote model" if state.defer_below else ""
     )
     return f"version {state.version} serves, {state.rate:.1%} of requests are checked: {measured}{unsure}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _measured(correlation: Interval) -> str:

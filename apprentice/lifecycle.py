@@ -170,14 +170,12 @@ class Lifecycle:
         state = self.state
         if version is None or version != state.version:
             return  # a version that was replaced while it answered says nothing about its successor
-        if route.reason is RouteReason.DEFERRED and state.coaching_paused:
-            return  # without spot checks only unsure answers are compared: no weight makes them a fair sample
-        # An unsure answer would have been compared anyway, so the coin of the spot check did not decide.
-        unsure = route.reason is RouteReason.SPOT_CHECK and (confidence or 0.0) < route.defer_below
-        propensity = 1.0 if unsure else route.propensity
+        if not route.fair:
+            return
+        propensity = route.chance_of_comparison(confidence)
         comparison = Comparison(score=score, propensity=propensity, confidence=confidence, version=version)
         self._set_window([*state.window, comparison])
-        if state.phase is Phase.AUTONOMOUS and route.reason is not RouteReason.DEFERRED:
+        if state.phase is Phase.AUTONOMOUS:
             state.shift = shift.step(state.shift, score, self.settings.confidence_thresholds.coaching_trigger)
 
     def _fine_tune(self, outcome: FineTuneOutcome, now: datetime) -> list[Action]:

@@ -107,6 +107,18 @@ class Route(Message):
     version: int | None = None
     defer_below: Score = 0.0
 
+    @property
+    def fair(self) -> bool:
+        """Whether the remote model was asked, or not, before anyone looked at the request.
+
+        Only then is the comparison, or the example, that comes of it a fair draw from the traffic.
+        """
+        return self.reason is not RouteReason.DEFERRED
+
+    def chance_of_comparison(self, confidence: float | None) -> float:
+        """The probability that a request whose local answer is this sure is compared: an unsure one always is."""
+        return 1.0 if (confidence or 0.0) < self.defer_below else self.propensity
+
 
 class Trace(Message):
     """Where a result came from. The caller's code never has to look at it."""
@@ -133,7 +145,10 @@ class TaskResult(Message):
 
 
 class Comparison(Message):
-    """The evaluator's score of a local answer against the remote answer to the same request."""
+    """The evaluator's score of a local answer against the remote answer to the same request.
+
+    `propensity` is the probability that the request was compared, given everything known at that time.
+    """
 
     score: Score
     propensity: Propensity = 1.0
@@ -338,12 +353,12 @@ Order = Annotated[ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings
 
 
 class Interval(Message):
-    """An estimate with its confidence interval; `n` is the effective number of comparisons behind it."""
+    """An estimate with its confidence interval; `n` is the number of comparisons behind it."""
 
     mean: Score
     low: Score
     high: Score
-    n: float
+    n: int
 
 
 class HistoryPoint(Message):
@@ -440,6 +455,8 @@ class TaskStatus(Message):
 class RemoteCall(Message):
     """Input of the activity `ask_remote`. `reserved` is the upper bound that was set aside for this call.
 
+    `fair` is `Route.fair`.
+
     `admission` is unique for each time a request is admitted: it tells an activity that Temporal runs again (what it
     did the first time has not been accounted for) from a caller who sends a request again (it has).
     """
@@ -449,6 +466,7 @@ class RemoteCall(Message):
     settings_digest: str
     schema_version: int
     reserved: Money
+    fair: bool = True
 
 
 class LocalCall(Message):

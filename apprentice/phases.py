@@ -38,11 +38,8 @@ def next_phase(
 
 
 def enough(correlation: Interval, thresholds: ConfidenceThresholds) -> bool:
-    """Whether the evidence is worth `min_samples` comparisons.
-
-    Two spot checks at a rate of 2% outweigh a hundred comparisons made while coaching; the effective size knows.
-    """
-    return correlation.n > thresholds.min_samples - 1e-6  # the tolerance is for rounding in the sums of weights
+    """Whether there are comparisons enough to conclude anything from their mean."""
+    return correlation.n >= thresholds.min_samples
 
 
 def graduates(correlation: Interval, compared: int, thresholds: ConfidenceThresholds) -> bool:

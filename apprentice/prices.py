@@ -23,6 +23,8 @@ MILLION = Decimal(1_000_000)
 # For what is in a call besides the task itself: our instruction text, role markers, and the prompt that providers
 # add of their own when an answer has to follow a schema (a few hundred tokens).
 OVERHEAD_TOKENS = 1024
+# What the instructions around an input typically come to; for models that have no wire, and for forecasts.
+PROMPT_TOKENS = 64
 # These stand in for a model of any provider, so its name is looked up in all of them.
 STAND_INS = frozenset({"simulated", "recorded"})
 

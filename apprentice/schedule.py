@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from math import ceil
 
+from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -38,12 +39,14 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
         return state.retrain_reason
     first = settings.confidence_thresholds.phase1_to_phase2
     if state.trained_at is None or (state.version is None and state.trained_examples < first):
-        return f"the first {state.examples} examples" if state.examples >= first else None
+        enough = state.examples >= first and state.holdout >= LEAST_HOLDOUT
+        return f"the first {state.examples} examples" if enough else None
+    new_ones = f"{new} new example{'' if new == 1 else 's'}"
     if new >= batch(state, settings):
-        return f"{new} new examples"
+        return new_ones
     every = settings.local.retrain_every
     if every and now >= state.trained_at + every:
-        return f"{new} new examples since {state.trained_at:%Y-%m-%d %H:%M}"
+        return f"{new_ones} since {state.trained_at:%Y-%m-%d %H:%M}"
     return None
 
 

@@ -42,6 +42,7 @@ class Part:
 
     inputs: list[Json] = field(default_factory=list)
     outputs: list[Json] = field(default_factory=list)
+    fair: list[bool] = field(default_factory=list)
 
 
 class SimulatedTraining:
@@ -56,7 +57,7 @@ class SimulatedTraining:
         self._versions: dict[int, Predictor] = {}
         self._scores: dict[int, list[Comparison]] = {}
 
-    def collect(self, input: Json, output: Json) -> Split | None:
+    def collect(self, input: Json, output: Json, *, fair: bool) -> Split | None:
         """Keep an example; the part it went to, or None if its input was there already."""
         hashed = input_hash(input)
         if hashed in self._seen:
@@ -65,6 +66,7 @@ class SimulatedTraining:
         part = split(hashed, self._settings.holdout_salt, self._settings.local.holdout_fraction)
         self._parts[part].inputs.append(input)
         self._parts[part].outputs.append(output)
+        self._parts[part].fair.append(fair)
         return part
 
     def sizes(self) -> tuple[int, int]:
@@ -98,14 +100,15 @@ class SimulatedTraining:
         return summarise(candidate, incumbent, request.window_size)
 
     def _scored(self, version: int, holdout: int) -> list[Comparison]:
-        """The version's comparisons on the first `holdout` hold-out examples; only those not yet scored are asked."""
-        scores, part = self._scores.setdefault(version, []), self._parts[Split.HOLDOUT]
-        new = slice(len(scores), holdout)
-        answers = self._versions[version].predict_many(part.inputs[new])
-        for answer, output in zip(answers, part.outputs[new], strict=True):
-            score = self._evaluator(answer.output, output)
-            scores.append(Comparison(score=score, confidence=answer.confidence, version=version))
-        return scores[:holdout]
+        """The version's comparisons on the fair ones of the first `holdout` hold-out examples."""
+        part = self._parts[Split.HOLDOUT]
+        scored = self._scores.setdefault(version, [])
+        new = range(len(scored), holdout)
+        answers = self._versions[version].predict_many([part.inputs[n] for n in new])
+        for n, answer in zip(new, answers, strict=True):
+            score = self._evaluator(answer.output, part.outputs[n])
+            scored.append(Comparison(score=score, confidence=answer.confidence, version=version))
+        return [comparison for comparison, fair in zip(scored[:holdout], part.fair, strict=False) if fair]
 
     def _forget(self, current: int | None) -> None:
         """Only the version that serves is ever asked again."""

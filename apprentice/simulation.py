@@ -32,8 +32,6 @@ from apprentice.messages import (
 from apprentice.settings import Price, TaskSettings
 from apprentice.simulated_training import Json, SimulatedTraining, Train
 
-# What the instructions around an input come to, in tokens.
-PROMPT_TOKENS = 64
 LEAST_EXAMPLES = 2
 
 
@@ -157,7 +155,7 @@ class Simulation:
             remote=remote,
             local=local,
             score=self._evaluator(local.output, remote.output) if remote and local else None,
-            example=self._training.collect(row.input, remote.output) if remote else None,
+            example=self._training.collect(row.input, remote.output, fair=route.fair) if remote else None,
         )
         self._observe(outcome)
         if remote and self._allowance and not self._allowance.left:
@@ -184,7 +182,7 @@ class Simulation:
     def _cost(self, row: Recorded) -> Decimal:
         settings = self.brain.settings.remote
         output = min(prices.typical_tokens(_text(row.output)), settings.max_output_tokens)
-        return prices.cost(self._price, PROMPT_TOKENS + prices.typical_tokens(_text(row.input)), output)
+        return prices.cost(self._price, prices.PROMPT_TOKENS + prices.typical_tokens(_text(row.input)), output)
 
     # --- fine-tunes --------------------------------------------------------------------------------------------
 

@@ -120,8 +120,7 @@ async def paths(apprentice: Apprentice, folder: Path) -> dict[str, Ask]:
     )
     ways: dict[str, Ask] = {}
     floor = f"floor-{uuid4()}"
-    await apprentice.client.start_workflow(FloorWorkflow.run, id=floor, task_queue=FLOOR_QUEUE)
-    handle = apprentice.client.get_workflow_handle_for(FloorWorkflow.run, floor)
+    handle = await apprentice.client.start_workflow(FloorWorkflow.run, id=floor, task_queue=FLOOR_QUEUE)
     ways["floor"] = lambda text: handle.execute_update(FloorWorkflow.submit, {"text": text})
     for path, phase in (("local", Phase.AUTONOMOUS), ("remote", Phase.COLLECTING), ("coached", Phase.COACHING)):
         task = settings(f"overhead_{path}", folder)

@@ -22,7 +22,9 @@ from apprentice.settings import TaskSettings
 from client import errors
 from client.connection import connect
 from workflows import TaskLifecycleWorkflow
+from workflows.burst import LARGEST_INPUT
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
+from workflows.refusals import check_settings
 from workflows.task_lifecycle import LifecycleStart
 
 # A stock server keeps ten updates in flight for a workflow and refuses the next; two are left to operators.
@@ -71,6 +73,8 @@ class Apprentice:
         Raises InvalidInput, UnknownTask, BudgetExhausted, RequestFailed, DeadlineExceeded, NoServer.
         """
         request = TaskRequest(request_id=request_id or str(uuid4()), task=task, input=input)
+        if (size := len(request.model_dump_json())) > LARGEST_INPUT:
+            raise errors.InvalidInput(f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most")
         update_id = f"{request.request_id}~{attempt}" if attempt else request.request_id
         handle = self._handle(task)
         try:
@@ -98,6 +102,10 @@ class Apprentice:
 
     async def apply(self, settings: TaskSettings) -> bool:
         """Start the task, or give a running one these settings; True if it was started now. Raises OrderRefused."""
+        try:
+            check_settings(settings)
+        except ApplicationError as error:
+            raise _named(error) from None
         try:
             await self.client.start_workflow(
                 TaskLifecycleWorkflow.run,
@@ -154,7 +162,7 @@ def _named(cause: BaseException) -> errors.ApprenticeError:
     match cause.type:
         case "InvalidInput":
             return errors.InvalidInput(cause.message)
-        case "SchemaChanged":
+        case "SchemaChanged" | "SettingsRefused":
             return errors.OrderRefused(cause.message)
         case "BudgetExhausted":
             resets = cause.details[0] if cause.details else None

@@ -3,6 +3,10 @@
 Remote and local run side by side. The remote answer is served whenever there is one; the local one is served when
 the route says so and it is sure enough. Every failure ends as one named `ApplicationError`: any other exception in
 an update handler would wedge the workflow.
+
+No local activities, though they would save a round trip: they resolve in the order in which they end, and replay in
+the order in which they began, so that concurrent updates that use them do not replay (measured with temporalio
+1.35; sdk-python issue 1578).
 """
 
 import asyncio
@@ -29,18 +33,20 @@ from apprentice.messages import (
     Trace,
 )
 from workflows import policies
+from workflows.burst import Burst
 
-# Evaluators that run in well under the 100 ms that a local activity may hold a workflow task.
-QUICK_EVALUATORS = {"exact_match", "structured_match"}
+# Refusals before anything was sent to a model.
+NEVER_ASKED = {"RequestIdReused", "SettingsUnknown"}
 
 
 class Serving:
     """Serves one request with a task's brain. `actions` is what the brain asked for in the end."""
 
-    def __init__(self, brain: Lifecycle, request: TaskRequest, digest: str) -> None:
+    def __init__(self, brain: Lifecycle, request: TaskRequest, digest: str, burst: Burst) -> None:
         self.brain = brain
         self.request = request
         self.digest = digest
+        self.burst = burst
         self.actions: list[Action] = []
         self._admission = str(workflow.uuid4())
         self._lost = Decimal(0)
@@ -103,6 +109,7 @@ class Serving:
         served = remote or local
         assert served is not None
         replayed = served.replayed
+        await self.burst.wait(2 * len(served.model_dump_json()))
         score = None
         if remote and local and not replayed and not local.replayed:
             score = await self._compare(route, remote, local)
@@ -146,7 +153,9 @@ class Serving:
             settings_digest=self.digest,
             schema_version=settings.schema_version,
             reserved=route.reserved,
+            fair=route.fair,
         )
+        await self.burst.wait(len(call.model_dump_json()))
         try:
             return await workflow.execute_activity(
                 contract.ask_remote,
@@ -175,12 +184,12 @@ class Serving:
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)
         try:
-            if settings.local.backend == "embedded":
-                return await workflow.execute_local_activity(
-                    contract.ask_local, call, start_to_close_timeout=timeout, retry_policy=policies.ASK_LOCAL
-                )
             return await workflow.execute_activity(
-                contract.ask_local, call, start_to_close_timeout=timeout, retry_policy=policies.ASK_LOCAL
+                contract.ask_local,
+                call,
+                start_to_close_timeout=timeout,
+                retry_policy=policies.ASK_LOCAL,
+                summary=f"version {route.version}",
             )
         except ActivityError as error:
             return _cause(error)
@@ -194,16 +203,16 @@ class Serving:
             settings_digest=self.digest,
             local=local.answer,
             remote=remote.answer,
-            propensity=route.propensity,
+            propensity=route.chance_of_comparison(local.answer.confidence),
         )
-        timeout = policies.PERSIST_TIMEOUT
+        await self.burst.wait(len(call.model_dump_json()))
         try:
-            if settings.evaluator in QUICK_EVALUATORS:
-                return await workflow.execute_local_activity(
-                    contract.compare, call, start_to_close_timeout=timeout, retry_policy=policies.ASK
-                )
             return await workflow.execute_activity(
-                contract.compare, call, start_to_close_timeout=timeout, retry_policy=policies.ASK
+                contract.compare,
+                call,
+                start_to_close_timeout=policies.PERSIST_TIMEOUT,
+                retry_policy=policies.ASK,
+                summary=settings.evaluator,
             )
         except ActivityError as error:
             workflow.logger.warning("no score for request %s: %s", self.request.request_id, _cause(error).type)
@@ -230,10 +239,12 @@ def _charged(error: ActivityError, reserved: Decimal) -> Decimal:
     cause = error.cause
     if not isinstance(cause, ApplicationError):
         return reserved
+    if cause.type in NEVER_ASKED:
+        return Decimal(0)
     for detail in cause.details:
         if isinstance(detail, dict) and "charged" in detail:
             return Decimal(detail["charged"])
-    return Decimal(0)
+    return reserved
 
 
 def _cause(error: ActivityError) -> ApplicationError:

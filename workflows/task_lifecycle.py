@@ -2,9 +2,10 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
@@ -30,8 +31,10 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
     from workflows import policies
+    from workflows.burst import LARGEST_INPUT, Burst
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
+    from workflows.refusals import check_change
     from workflows.serving import Serving
     from workflows.story import Story
 
@@ -57,9 +60,11 @@ class TaskLifecycleWorkflow:
         self.story = Story()
         self.digest: str | None = None
         self.in_flight: set[str] = set()
+        self.burst = Burst()
         self.updates = 0
         self.draining = False
         self.fine_tunes: list[FineTuneRequest] = []
+        self.watched: list[asyncio.Task[None]] = []
         self.delivery: asyncio.Task[None] | None = None
         self._compile()
 
@@ -69,13 +74,14 @@ class TaskLifecycleWorkflow:
         self.story.tell(self.brain)
         while not self._rolls_over():
             await self._wait()
-            for request in self.fine_tunes[:]:
-                await self._start_fine_tune(request)
-                self.fine_tunes.remove(request)
+            await self._start_fine_tunes()
             if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
                 self.delivery = asyncio.create_task(self._deliver())
         self.draining = True
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        # What the last requests and signals ask for is still to be carried out: the next run would not know of it.
+        while self.fine_tunes or not workflow.all_handlers_finished():
+            await self._start_fine_tunes()
+            await workflow.wait_condition(lambda: bool(self.fine_tunes) or workflow.all_handlers_finished())
         workflow.continue_as_new(LifecycleStart(settings=self.brain.settings, state=self.brain.state))
 
     # --- requests ----------------------------------------------------------------------------------------------
@@ -89,9 +95,16 @@ class TaskLifecycleWorkflow:
         while self.digest is None or request.request_id in self.in_flight:
             await workflow.wait_condition(lambda: self.digest is not None and request.request_id not in self.in_flight)
         self.in_flight.add(request.request_id)
-        serving = Serving(self.brain, request, self.digest)
+        serving = Serving(self.brain, request, self.digest, self.burst)
         try:
             return await serving.run()
+        except ApplicationError:
+            raise
+        except Exception as error:
+            # Any other exception holds up the whole task until a worker of another build comes; so it is one request's.
+            workflow.logger.exception("request %s failed within the workflow", request.request_id)
+            self.brain.budget.release(request.request_id)
+            raise ApplicationError(f"{type(error).__name__} within the workflow", type="InternalError") from error
         finally:
             self.in_flight.discard(request.request_id)
             self._act(serving.actions)
@@ -100,6 +113,9 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
+        if (size := len(request.model_dump_json())) > LARGEST_INPUT:
+            message = f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most"
+            raise ApplicationError(message, type="InvalidInput", non_retryable=True)
         try:
             self.input_schema.validate(request.input)
         except SchemaError as error:
@@ -121,18 +137,16 @@ class TaskLifecycleWorkflow:
     @operate.validator
     def _check_order(self, order: Order) -> None:
         self._refuse_while_draining()
-        if not isinstance(order, ApplySettings):
-            return
-        ours, theirs = self.brain.settings, order.settings
-        same = ours.input_schema == theirs.input_schema and ours.output_schema == theirs.output_schema
-        if not same or ours.schema_version != theirs.schema_version:
-            message = f"the schemas of {ours.name} differ from those it runs with; give the changed task a new name"
-            raise ApplicationError(message, type="SchemaChanged", non_retryable=True)
+        if isinstance(order, ApplySettings):
+            check_change(self.brain.settings, order.settings)
 
     @workflow.signal
-    def force_remote(self, order: ForceRemote) -> None:
-        """Send everything to the remote model, until a time or until `resume`."""
-        self._order(order)
+    def force_remote(self, order: ForceRemote | None = None) -> None:
+        """Send everything to the remote model, until a time or until `resume`.
+
+        An argument that is missing must not raise: a signal handler that fails holds up the task for good.
+        """
+        self._order(order or ForceRemote())
 
     @workflow.signal
     def resume(self) -> None:
@@ -140,9 +154,9 @@ class TaskLifecycleWorkflow:
         self._order(Resume())
 
     @workflow.signal
-    def pause_coaching(self, order: PauseCoaching) -> None:
+    def pause_coaching(self, order: PauseCoaching | None = None) -> None:
         """Stop spot checks and fine-tunes, or start them again."""
-        self._order(order)
+        self._order(order or PauseCoaching())
 
     @workflow.signal
     def retrain(self) -> None:
@@ -150,8 +164,10 @@ class TaskLifecycleWorkflow:
         self._order(Retrain())
 
     @workflow.signal
-    def fine_tuned(self, outcome: FineTuneOutcome) -> None:
+    def fine_tuned(self, outcome: FineTuneOutcome | None = None) -> None:
         """A `FineTuneWorkflow` ended; repeats are dropped by its number."""
+        if outcome is None:
+            return
         self._act(self.brain.observe(outcome, workflow.now()))
         self.story.tell(self.brain)
 
@@ -223,14 +239,29 @@ class TaskLifecycleWorkflow:
             summary="settings",
         )
 
-    async def _start_fine_tune(self, request: FineTuneRequest) -> None:
-        await workflow.start_child_workflow(
-            FineTuneWorkflow.run,
-            request,
-            id=fine_tune_id(request.task, request.number),
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=f"version {request.number}: {request.reason}",
-        )
+    async def _start_fine_tunes(self) -> None:
+        while self.fine_tunes:
+            request = self.fine_tunes[0]
+            try:
+                child = await workflow.start_child_workflow(
+                    FineTuneWorkflow.run,
+                    request,
+                    id=fine_tune_id(request.task, request.number),
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    static_summary=f"version {request.number}: {request.reason}",
+                )
+                self.watched.append(asyncio.create_task(self._watch(child, request.number)))
+            except WorkflowAlreadyStartedError:  # by a life of this task that was ended by hand: its outcome is ours
+                workflow.logger.warning("fine-tune %d of %s runs already", request.number, request.task)
+            self.fine_tunes.pop(0)
+
+    async def _watch(self, child: workflow.ChildWorkflowHandle[Any, Any], number: int) -> None:
+        """A fine-tune tells its outcome itself, unless someone ends it by hand. (After a rollover: `overdue`.)"""
+        try:
+            await child
+        except ChildWorkflowError as error:
+            reason = f"its workflow ended early: {error.cause or error}"
+            self.fine_tuned(FineTuneOutcome(number=number, promoted=False, reason=reason))
 
     async def _deliver(self) -> None:
         """Deliver what is undelivered, oldest first. A rollover cuts this off; the next run goes on."""

@@ -124,6 +124,7 @@ def _example(call: RemoteCall, settings: TaskSettings, answer: Answer, intent: I
         provider=intent.provider,
         model=answer.model,
         created_at=now,
+        fair=call.fair,
     )
 
 

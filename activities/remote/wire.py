@@ -11,9 +11,6 @@ from apprentice import prices
 from apprentice.messages import Answer, Source
 from apprentice.settings import ProviderSettings
 
-# What the instructions around an input come to, in tokens.
-PROMPT_TOKENS = 64
-
 
 class Wire:
     """Draws latency and failures for each attempt anew, and noise by key, so that a retry gets the same answer.
@@ -50,7 +47,7 @@ class Wire:
 
     def answer(self, input: dict[str, Any], output: dict[str, Any], seconds: float) -> Answer:
         """The output as a priced answer. The output is never longer than `max_output_tokens`, as with a real model."""
-        input_tokens = PROMPT_TOKENS + prices.typical_tokens(_text(input))
+        input_tokens = prices.PROMPT_TOKENS + prices.typical_tokens(_text(input))
         output_tokens = min(prices.typical_tokens(_text(output)), self._provider.max_output_tokens)
         return Answer(
             source=Source.REMOTE,

@@ -20,7 +20,10 @@ from apprentice.messages import DatasetRef, Split
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One input and the remote answer that teaches it. `input_hash` is of the normalised input."""
+    """One input and the remote answer that teaches it. `input_hash` is of the normalised input.
+
+    `fair`: the remote model was asked whatever the input was, not because the local model was unsure of it.
+    """
 
     task: str
     schema_version: int
@@ -32,6 +35,7 @@ class Example:
     provider: str
     model: str
     created_at: datetime
+    fair: bool = True
 
 
 class Examples:

@@ -77,6 +77,7 @@ examples = Table(
     Column("output", Json, nullable=False),
     Column("provider", String(63), nullable=False),
     Column("model", String(200), nullable=False),
+    Column("fair", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     UniqueConstraint("task", "schema_version", "input_hash"),
     # A frozen data set is "id <= last_id": an id must never be given out twice, also after the newest row is erased.

@@ -13,7 +13,6 @@ from activities.local.model import ModelUnavailable
 from activities.local.serving import LocalModels
 from activities.store import Store
 from activities.training.registry import TRAINING_RUNNERS
-from apprentice.confidence.interval import paired_difference, wilson
 from apprentice.evaluators import EvaluatorError
 from apprentice.messages import (
     Comparison,
@@ -27,6 +26,7 @@ from apprentice.messages import (
     VersionStatus,
 )
 from apprentice.settings import TaskSettings
+from apprentice.validation import summarise
 
 POLL_SECONDS = 0.2
 LONGEST_POLL_SECONDS = 10.0
@@ -73,7 +73,7 @@ class FineTuning:
                         incumbent = await self._score_all(settings, request.dataset, request.incumbent)
         except (ModelUnavailable, EvaluatorError) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
-        return summary(candidate, incumbent, request.window_size)
+        return summarise(candidate, incumbent, request.window_size)
 
     @activity.defn(name="record_version")
     async def record_version(self, task: str, settings_digest: str, version: VersionStatus) -> None:
@@ -93,29 +93,10 @@ class FineTuning:
     async def _score_all(self, settings: TaskSettings, dataset: DatasetRef, version: int) -> list[Comparison]:
         model, scored = self._models.of(settings), []
         async for example in self._store.examples.read(dataset, Split.HOLDOUT):
+            if not example.fair:  # bought because a model was unsure of them, they would make every version look worse
+                continue
             answer = await model.answer(example.input, version)
             score = await self._scorer.score(settings, answer.output, example.output)
             scored.append(Comparison(score=score, confidence=answer.confidence, version=version))
             await asyncio.sleep(0)  # a model in this process never lets go of the loop, and callers are waiting
         return scored
-
-
-def summary(candidate: list[Comparison], incumbent: list[Comparison], window_size: int) -> Validation:
-    """The validation that these scores amount to; `incumbent` is empty or scored on the same examples."""
-    scores = [comparison.score for comparison in candidate]
-    if not scores:
-        return Validation(holdout=0, mean=None, low=None, high=None)
-    mean = sum(scores) / len(scores)
-    low, high = wilson(mean, len(scores))
-    before = [comparison.score for comparison in incumbent]
-    gain = paired_difference(scores, before) if before else (None, None)
-    return Validation(
-        holdout=len(scores),
-        mean=mean,
-        low=low,
-        high=high,
-        incumbent_mean=sum(before) / len(before) if before else None,
-        gain_low=gain[0],
-        gain_high=gain[1],
-        comparisons=candidate[-window_size:],
-    )

@@ -7,11 +7,11 @@ from statistics import NormalDist
 LEVEL = 0.95
 
 
-def wilson(mean: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+def wilson(mean: float, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Two-sided Wilson score interval (Wilson 1927) of a mean of `n` scores in [0, 1].
 
     For scores that are not just 0 or 1 it is conservative: no distribution on [0, 1] with this mean has a larger
-    variance than the two-point one. `n` may be an effective sample size. Without a sample the interval is [0, 1].
+    variance than the two-point one. Without a sample the interval is [0, 1].
     """
     if n <= 0:
         return 0.0, 1.0

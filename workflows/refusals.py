@@ -1,0 +1,41 @@
+"""Settings that a task refuses: those that it could not work with, and those of another task."""
+
+from temporalio.exceptions import ApplicationError
+
+from apprentice.budget import Budget, Ledger
+from apprentice.evaluators import BUILDERS
+from apprentice.prices import reservation
+from apprentice.schema import SchemaError, compile_schema
+from apprentice.settings import TaskSettings
+
+
+def check_settings(settings: TaskSettings) -> None:
+    """Raises `ApplicationError` of type SettingsRefused for settings that would fail with every request.
+
+    `apprentice validate` says more, and where; this is what a workflow cannot do without, as a handler that fails with
+    any other exception holds up the whole task.
+    """
+    try:
+        compile_schema(settings.input_schema, settings.name)
+        compile_schema(settings.output_schema, settings.name)
+        Budget(settings.budget, Ledger())
+        reservation(settings, {})
+        if settings.evaluator not in BUILDERS:
+            raise ValueError(f"no evaluator {settings.evaluator!r}; there are {sorted(BUILDERS)}")
+    except (SchemaError, ValueError, KeyError, OSError) as error:
+        raise _refusal("SettingsRefused", f"{settings.name} cannot run with these settings: {error}") from None
+
+
+def check_change(ours: TaskSettings, theirs: TaskSettings) -> None:
+    """Raises `ApplicationError` of type SettingsRefused or SchemaChanged."""
+    if ours.name != theirs.name:
+        raise _refusal("SettingsRefused", f"these are the settings of {theirs.name}, this is {ours.name}")
+    same = ours.input_schema == theirs.input_schema and ours.output_schema == theirs.output_schema
+    if not same or ours.schema_version != theirs.schema_version:
+        message = f"the schemas of {ours.name} differ from those it runs with; give the changed task a new name"
+        raise _refusal("SchemaChanged", message)
+    check_settings(theirs)
+
+
+def _refusal(kind: str, message: str) -> ApplicationError:
+    return ApplicationError(message, type=kind, non_retryable=True)
