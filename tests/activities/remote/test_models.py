@@ -15,8 +15,8 @@ from activities.remote.errors import InvalidRequest, Overloaded
 from activities.remote.recorded import Recorded
 from activities.remote.recording import recording
 from activities.remote.simulated import Simulated
-from activities.remote.wire import PROMPT_TOKENS
 from apprentice.messages import Answer, TaskRequest
+from apprentice.prices import PROMPT_TOKENS
 from apprentice.settings import TaskSettings
 
 Make = Callable[..., TaskSettings]
