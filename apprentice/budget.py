@@ -43,6 +43,20 @@ class Budget:
         self.ledger = ledger
         self._zone = ZoneInfo(settings.timezone)
 
+    def under(self, settings: BudgetSettings, now: datetime) -> "Budget":
+        """The same ledger under other settings. In another time zone the current periods keep what was spent."""
+        budget = Budget(settings, self.ledger)
+        for period in PERIODS:
+            old, new = self._key(period, now), budget._key(period, now)
+            if old == new:
+                continue
+            book = self.ledger.settled.setdefault(period, {})
+            book[new] = book.get(new, Decimal(0)) + book.pop(old, Decimal(0))
+            for reservation in self.ledger.reservations.values():
+                if reservation.periods[period] == old:
+                    reservation.periods[period] = new
+        return budget
+
     def reserve(self, key: str, amount: Decimal, now: datetime) -> bool:
         """Set `amount` aside under `key`; False, and nothing happens, if any cap has no room for it."""
         if key in self.ledger.reservations:

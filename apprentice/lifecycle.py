@@ -5,12 +5,10 @@ workflow, the simulator and the tests all run this class.
 """
 
 from datetime import datetime
-from decimal import Decimal
 
-from apprentice import deferral, phases, routing, sampling, schedule
-from apprentice.budget import Budget
+from apprentice import deferral, overview, phases, routing, sampling, schedule
+from apprentice.accounting import Accounts, BudgetExhausted
 from apprentice.confidence import shift, window
-from apprentice.explanation import explain
 from apprentice.messages import (
     Action,
     Alert,
@@ -20,7 +18,6 @@ from apprentice.messages import (
     FineTuneOutcome,
     FineTuneRequest,
     ForceRemote,
-    HistoryPoint,
     Interval,
     Order,
     Outcome,
@@ -38,25 +35,10 @@ from apprentice.messages import (
     TaskStatus,
     VersionStatus,
 )
-from apprentice.prices import reservation
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
-COST_DIGITS = Decimal("0.000000001")
 REASON_KEPT = 500  # characters of a fine-tune's reason: a trainer's error can be pages long, the state must stay small
-COPIED_INTO_STATUS = {
-    *("requests", "local", "deferred", "degraded", "failed", "examples", "holdout", "version", "training"),
-    *("coaching_paused", "spend", "all_remote", "versions", "alerts"),
-}
-
-
-class BudgetExhausted(Exception):
-    """No cap has room for the call and no local model can answer. `resets` is when it will fit again."""
-
-    def __init__(self, amount: Decimal, currency: str, resets: datetime | None) -> None:
-        when = f"; the next period begins {resets:%Y-%m-%d %H:%M} UTC" if resets else ""
-        super().__init__(f"a call may cost up to {amount} {currency}, more than a cap has room for{when}")
-        self.resets = resets
 
 
 class Lifecycle:
@@ -65,7 +47,7 @@ class Lifecycle:
     def __init__(self, settings: TaskSettings, state: LifecycleState | None = None) -> None:
         self.settings = settings
         self.state = state or LifecycleState()
-        self.budget = Budget(settings.budget, self.state.ledger)
+        self.accounts = Accounts(settings, self.state)
         self._correlation = window.correlation(self.state.window)
 
     # --- one request -------------------------------------------------------------------------------------------
@@ -75,24 +57,15 @@ class Lifecycle:
 
         Raises `BudgetExhausted` when only the remote model could answer and no cap has room.
         """
-        return self._fund(routing.policy(self.state, coin, now), request, now)
+        return self.accounts.fund(routing.policy(self.state, coin, now), request, now)
 
     def defer(self, request: TaskRequest, route: Route, reason: RouteReason, now: datetime) -> Route:
         """The second route of a request whose local answer cannot be served: remote, within budget.
 
         `reason` is DEFERRED (too unsure) or LOCAL_FAILED.
         """
-        return self._fund(route.model_copy(update={"remote": True, "reason": reason, "propensity": 1.0}), request, now)
-
-    def _fund(self, route: Route, request: TaskRequest, now: datetime) -> Route:
-        if not route.remote:
-            return route
-        amount = reservation(self.settings, request.input)
-        if self.budget.reserve(request.request_id, amount, now):
-            return route.model_copy(update={"reserved": amount})
-        if self.state.version is None:
-            raise BudgetExhausted(amount, self.settings.budget.currency, self.budget.next_room(amount, now))
-        return routing.without_budget(route, self.state.version)
+        second = route.model_copy(update={"remote": True, "reason": reason, "propensity": 1.0})
+        return self.accounts.fund(second, request, now)
 
     # --- learning ----------------------------------------------------------------------------------------------
 
@@ -100,8 +73,7 @@ class Lifecycle:
         """Learn from a finished request or fine-tune; what follows from it."""
         match outcome:
             case RequestOutcome(replayed=True):
-                self._pay(outcome.request_id, outcome.lost or None, now)
-                self.state.all_remote += outcome.lost
+                self.accounts.close_replayed(outcome, now)
                 return []
             case RequestOutcome():
                 actions = self._request(outcome, now)
@@ -109,7 +81,7 @@ class Lifecycle:
                 actions = self._fine_tune(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
-            self.state.remember(self._point(now))
+            self.state.remember(overview.point(self.state, self._correlation, now))
         return actions
 
     def due(self, now: datetime) -> list[Action]:
@@ -128,7 +100,7 @@ class Lifecycle:
         return min((time for time in times if time), default=None)
 
     def _request(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
-        self._account(outcome, now)
+        self.accounts.close(outcome, now)
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
@@ -137,34 +109,13 @@ class Lifecycle:
         actions = self._judge(now) if outcome.score is not None or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:
-            actions += self._budget_alert(now)
+            shortage = self.accounts.shortage(now)
+            actions += [self._alert(AlertKind.BUDGET, shortage, now)] if shortage else []
+        if route is not None and route.reason is RouteReason.LOCAL_FAILED and state.failed_version != route.version:
+            state.failed_version = route.version
+            message = f"version {route.version} cannot answer; its requests go to the remote model within budget"
+            actions.append(self._alert(AlertKind.QUALITY, message, now))
         return actions
-
-    def _account(self, outcome: RequestOutcome, now: datetime) -> None:
-        """Counters and money of one request."""
-        state, route = self.state, outcome.route
-        cost = outcome.remote.cost if outcome.remote else outcome.lost
-        self._pay(outcome.request_id, cost if outcome.remote or cost else None, now)
-        served_locally = outcome.error is None and outcome.remote is None
-        state.requests += 1
-        state.failed += outcome.error is not None
-        state.local += served_locally
-        state.degraded += served_locally and route is not None and route.degraded
-        state.deferred += route is not None and route.reason is RouteReason.DEFERRED
-        all_remote = cost
-        if served_locally and state.remote_calls:
-            all_remote += (state.spend / state.remote_calls).quantize(COST_DIGITS)
-        state.remote_calls += outcome.remote is not None
-        state.all_remote += all_remote
-        self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
-
-    def _pay(self, request_id: str, cost: Decimal | None, now: datetime) -> None:
-        """End the request's reservation, if it has one: settled at `cost`, or given back when no call was made."""
-        if cost is None:
-            self.budget.release(request_id)
-            return
-        self.budget.settle(request_id, cost, now)
-        self.state.spend += cost
 
     def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
         state = self.state
@@ -312,21 +263,11 @@ class Lifecycle:
                     return [self._start_fine_tune("an operator asked for it", now)]
             case ApplySettings(settings=settings):
                 self.settings = settings
-                self.budget = Budget(settings.budget, state.ledger)
+                self.accounts.apply(settings, now)
                 self._set_window(state.window)
                 state.rate_anchor = None
                 return [*self._judge(now), *self.due(now)]
         return self.due(now)
-
-    def _budget_alert(self, now: datetime) -> list[Action]:
-        """One alert for each period in which a cap turned a call away."""
-        caps = self.budget.status(now)
-        periods = " ".join(f"{cap.period}:{cap.resets:%Y-%m-%d}" for cap in caps)
-        if periods == self.state.budget_alerted:
-            return []
-        self.state.budget_alerted = periods
-        amounts = ", ".join(f"{cap.period} {cap.settled + cap.reserved} of {cap.cap}" for cap in caps)
-        return [self._alert(AlertKind.BUDGET, f"a cap has no room for a remote call: {amounts}", now)]
 
     def _alert(self, kind: AlertKind, message: str, now: datetime) -> Action:
         task = self.settings.name
@@ -335,36 +276,6 @@ class Lifecycle:
         self.state.raise_alert(alert)
         return RaiseAlert(alert=alert)
 
-    def _point(self, now: datetime) -> HistoryPoint:
-        state, correlation = self.state, self._correlation
-        return HistoryPoint(
-            at=now,
-            requests=state.requests,
-            phase=state.phase,
-            correlation=correlation.mean if correlation else None,
-            low=correlation.low if correlation else None,
-            high=correlation.high if correlation else None,
-            sampling_rate=state.rate,
-            local=state.local,
-            spend=state.spend,
-            all_remote=state.all_remote,
-        )
-
     def status(self, now: datetime) -> TaskStatus:
         """Everything there is to know; reading changes nothing."""
-        state, forced = self.state, routing.forced(self.state, now)
-        return TaskStatus(
-            task=self.settings.name,
-            explanation=explain(state, self.settings, self._correlation, forced=forced),
-            at=now,
-            phase=state.phase,
-            correlation=self._correlation,
-            trend=window.trend(state.window),
-            sampling_rate=0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate,
-            forced_remote=forced,
-            forced_until=state.forced_until if forced else None,
-            currency=self.settings.budget.currency,
-            caps=self.budget.status(now),
-            days=list(state.ledger.days.values()),
-            **{name: getattr(state, name) for name in COPIED_INTO_STATUS},
-        )
+        return overview.status(self.state, self.settings, self.accounts.budget, self._correlation, now)

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from apprentice import prices, schedule
+from apprentice.accounting import BudgetExhausted
 from apprentice.allowance import Allowance
 from apprentice.evaluators import Evaluator
 from apprentice.forecast import Forecast, Tally
-from apprentice.lifecycle import BudgetExhausted, Lifecycle
+from apprentice.lifecycle import Lifecycle
 from apprentice.messages import (
     Action,
     Answer,
@@ -99,7 +100,7 @@ class Simulation:
         self._tally = Tally()
         if max_remote_calls is not None:
             self._allowance = Allowance(settings.budget, self.brain.state.ledger, max_remote_calls)
-            self.brain.budget = self._allowance
+            self.brain.accounts.budget = self._allowance
 
     def run(self, traffic: Iterable[Recorded]) -> Iterator[SimulatedRequest]:
         """Each request's answer, in order."""

@@ -39,6 +39,7 @@ class LifecycleState(BaseModel):
     trained_at: datetime | None = None
     retrain_reason: str | None = None
     versions: list[VersionStatus] = []
+    failed_version: int | None = None
 
     # Orders in force.
     forced: bool = False

@@ -17,7 +17,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
 from activities import contract
-from apprentice.lifecycle import BudgetExhausted, Lifecycle
+from apprentice.accounting import BudgetExhausted
+from apprentice.lifecycle import Lifecycle
 from apprentice.messages import (
     Action,
     CompareCall,
@@ -183,6 +184,7 @@ class Serving:
             degraded=route.degraded,
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)
+        await self.burst.wait(len(call.model_dump_json()))
         try:
             return await workflow.execute_activity(
                 contract.ask_local,

@@ -103,7 +103,7 @@ class TaskLifecycleWorkflow:
         except Exception as error:
             # Any other exception holds up the whole task until a worker of another build comes; so it is one request's.
             workflow.logger.exception("request %s failed within the workflow", request.request_id)
-            self.brain.budget.release(request.request_id)
+            self.brain.accounts.budget.release(request.request_id)
             raise ApplicationError(f"{type(error).__name__} within the workflow", type="InternalError") from error
         finally:
             self.in_flight.discard(request.request_id)

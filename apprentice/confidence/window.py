@@ -2,9 +2,11 @@
 
 Only fair comparisons are in it: requests chosen for a comparison by a coin that was tossed before anyone looked at
 them. At whatever rate the coin fell, each is a draw from the traffic of its time, so the plain mean of the last n is
-unbiased under adaptive sampling. Weighting them by 1 / propensity across times would be too, but a spot check at 3%
-would then outweigh thirty comparisons from before: in the demo it left an effective sample of 12 to 20 out of 100, and
-the rate swung between its floor and 1. Requests that were deferred because the model was unsure are no fair draw.
+unbiased under adaptive sampling, seen after any number of comparisons. (Seen at a random moment it is about one point
+high: a high mean lowers the rate, and so lasts longer.) Weighting them by 1 / propensity across times would not cure
+that, and a spot check at 3% would outweigh thirty comparisons from before: in the demo it left an effective sample of
+12 to 20 out of 100, and the rate swung between its floor and 1. Requests that were deferred because the model was
+unsure are no fair draw.
 """
 
 import math

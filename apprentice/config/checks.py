@@ -39,6 +39,13 @@ def check(task: TaskSettings, around: Surroundings) -> Found:
         yield from one(task, around)
 
 
+def samples(task: TaskSettings, around: Surroundings) -> Found:
+    """The window can hold the comparisons that a conclusion needs."""
+    needed, room = task.confidence_thresholds.min_samples, task.sampling.window_size
+    if needed > room:
+        yield ("confidence_thresholds", "min_samples"), f"must not be above sampling.window_size, which is {room}"
+
+
 def schemas(task: TaskSettings, around: Surroundings) -> Found:
     """Both schemas are well formed."""
     for name in ("input_schema", "output_schema"):
@@ -151,6 +158,7 @@ def _zone_by_city(name: str) -> str:
 
 
 CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
+    samples,
     schemas,
     evaluator,
     compared_fields,

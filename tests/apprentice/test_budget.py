@@ -196,3 +196,15 @@ def test_the_days_kept_are_the_newest() -> None:
         spending.record(T0 + timedelta(days=day), local=False, spend=Decimal(1), all_remote=Decimal(1))
     assert len(spending.ledger.days) == 92
     assert max(spending.ledger.days) == (T0 + timedelta(days=199)).date().isoformat()
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_another_time_zone_forgets_nothing_that_was_spent_or_set_aside(zone: str) -> None:
+    spending = budget("1")
+    spending.settle("a", Decimal("0.60"), T0)
+    spending.reserve("b", Decimal("0.40"), T0)
+    moved = spending.under(BudgetSettings(daily=Decimal(1), timezone=zone), T0)
+    assert (moved.settled("daily", T0), moved.reserved("daily", T0)) == (Decimal("0.60"), Decimal("0.40"))
+    assert not moved.reserve("c", Decimal("0.01"), T0)
+    moved.settle("b", Decimal("0.10"), T0)
+    assert moved.settled("daily", T0) == Decimal("0.70")

@@ -287,6 +287,13 @@ def test_thresholds_out_of_order_name_the_key_and_its_line(thresholds: str, key:
     assert found.startswith(f"a.yaml:8: tasks[0].confidence_thresholds.{key}: thresholds out of order: need ")
 
 
+def test_more_samples_than_the_window_holds_are_refused() -> None:
+    found = only_error(text("confidence_thresholds: {min_samples: 200}"))
+    assert found == "a.yaml:6: tasks[0].confidence_thresholds.min_samples: " + (
+        "must not be above sampling.window_size, which is 100"
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

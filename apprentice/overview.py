@@ -1,0 +1,54 @@
+"""How a task stands, as operators see it. Reading changes nothing."""
+
+from datetime import datetime
+
+from apprentice import routing
+from apprentice.budget import Budget
+from apprentice.confidence import window
+from apprentice.explanation import explain
+from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
+from apprentice.settings import TaskSettings
+from apprentice.state import LifecycleState
+
+COPIED = {
+    *("requests", "local", "deferred", "degraded", "failed", "examples", "holdout", "version", "training"),
+    *("coaching_paused", "spend", "all_remote", "versions", "alerts"),
+}
+
+
+def status(
+    state: LifecycleState, settings: TaskSettings, budget: Budget, correlation: Interval | None, now: datetime
+) -> TaskStatus:
+    """Everything there is to know at this time."""
+    forced = routing.forced(state, now)
+    return TaskStatus(
+        task=settings.name,
+        explanation=explain(state, settings, correlation, forced=forced),
+        at=now,
+        phase=state.phase,
+        correlation=correlation,
+        trend=window.trend(state.window),
+        sampling_rate=0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate,
+        forced_remote=forced,
+        forced_until=state.forced_until if forced else None,
+        currency=settings.budget.currency,
+        caps=budget.status(now),
+        days=list(state.ledger.days.values()),
+        **{name: getattr(state, name) for name in COPIED},
+    )
+
+
+def point(state: LifecycleState, correlation: Interval | None, now: datetime) -> HistoryPoint:
+    """One point of the story."""
+    return HistoryPoint(
+        at=now,
+        requests=state.requests,
+        phase=state.phase,
+        correlation=correlation.mean if correlation else None,
+        low=correlation.low if correlation else None,
+        high=correlation.high if correlation else None,
+        sampling_rate=state.rate,
+        local=state.local,
+        spend=state.spend,
+        all_remote=state.all_remote,
+    )
