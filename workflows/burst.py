@@ -1,4 +1,4 @@
-"""How much a workflow takes in and sends out at a time.
+"""How much a workflow sends out in one workflow task.
 
 What a worker reports of one workflow task is one gRPC message: the inputs of all updates that came with it, accepted or
 refused, the inputs of the activities that it schedules, the results. A server that gets more than 4 MiB in it
@@ -12,35 +12,36 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-# Two of these may meet in one workflow task (before and after a flush), beside some kB for each request.
-BYTES_AT_A_TIME = 800 * 1024
+BYTES_A_TASK = 1400 * 1024
 LARGEST_INPUT = 200 * 1024
-BYTES_A_REQUEST = 2 * 1024
-FLUSH = timedelta(milliseconds=1)
+# Besides each input or result itself: names, ids, what the protocol adds.
+BYTES_BESIDES = 1024
+NEXT_TASK = timedelta(milliseconds=1)
 
 
 class Burst:
-    """Counts bytes until a timer has fired, which is always in a later workflow task. Depends on nothing else, so
-    that a replay waits where the first run did."""
+    """Counts the bytes of the current workflow task.
+
+    The length of the history tells tasks apart: it grows with each, and a replay sees the same lengths.
+    """
 
     def __init__(self) -> None:
         self._bytes = 0
-        self._flush: asyncio.Task[None] | None = None
+        self._task = 0
+        self._next: asyncio.Task[None] | None = None
 
     async def wait(self, size: int) -> None:
         """Until this many bytes may go out; they are counted."""
         while not self._fits(size):
-            self._flush_soon()
+            if self._next is None or self._next.done():
+                self._next = asyncio.create_task(workflow.sleep(NEXT_TASK))
             await workflow.wait_condition(lambda: self._fits(size))
-        self._bytes += size + BYTES_A_REQUEST
+        self._bytes = self._so_far() + size + BYTES_BESIDES
+        self._task = workflow.info().get_current_history_length()
 
     def _fits(self, size: int) -> bool:
-        return not self._bytes or self._bytes + size <= BYTES_AT_A_TIME
+        so_far = self._so_far()
+        return not so_far or so_far + size <= BYTES_A_TASK
 
-    def _flush_soon(self) -> None:
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._reset())
-
-    async def _reset(self) -> None:
-        await workflow.sleep(FLUSH)
-        self._bytes = 0
+    def _so_far(self) -> int:
+        return self._bytes if workflow.info().get_current_history_length() == self._task else 0
