@@ -46,8 +46,8 @@ from workflows.ids import lifecycle_id
 from workflows.task_lifecycle import LifecycleStart
 
 QUEUE, FLOOR_QUEUE = "overhead", "floor"
-# Requests of one round, by callers: two to three seconds each.
-REQUESTS = {1: 150, 8: 600, 32: 1200}
+# Requests of one round, by callers: four to eight seconds each.
+REQUESTS = {1: 100, 8: 500, 32: 1000}
 NEVER = 10**9
 
 Ask = Callable[[str], Awaitable[object]]
@@ -157,7 +157,7 @@ async def fill(file: Path, task: TaskSettings, rows: int) -> None:
         (have,) = database.execute("SELECT COUNT(*) FROM examples WHERE task = ?", (task.name,)).fetchone()
         database.executemany(
             "INSERT INTO examples (task, schema_version, request_id, input_hash, split, input, output, provider, model,"
-            " created_at) VALUES (?, 1, ?, ?, 'train', ?, '{\"category\": \"a\"}', 'simulated', 'instant', ?)",
+            " fair, created_at) VALUES (?, 1, ?, ?, 'train', ?, '{\"category\": \"a\"}', 'simulated', 'instant', 1, ?)",
             (
                 (task.name, f"old-{n}", input_hash({"text": f"old {n}"}), f'{{"text": "old {n}"}}', now)
                 for n in range(have, rows)
