@@ -22,6 +22,7 @@ from apprentice.messages import ApplySettings, HistoryPoint, Order, TaskRequest,
 from apprentice.settings import TaskSettings
 from client import errors
 from client.connection import connect
+from client.lane import Lane
 from workflows import TaskLifecycleWorkflow
 from workflows.burst import LARGEST_INPUT
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
@@ -52,7 +53,7 @@ class Apprentice:
         """`concurrency` bounds the requests of this client in flight for each task."""
         self.client = client
         self.task_queue = task_queue
-        self._slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(concurrency))
+        self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
 
     @classmethod
     @asynccontextmanager
@@ -81,11 +82,11 @@ class Apprentice:
         content = request.model_dump_json().encode()
         if len(content) > LARGEST_INPUT:
             raise errors.InvalidInput(f"the request is {len(content):,} bytes long; {LARGEST_INPUT:,} are the most")
-        # With its content: the server answers a repeated update id without looking, also if it comes with another input.
+        # With its content: the server answers a repeated update id unseen, also one that comes with another input.
         update_id = f"{request.request_id}~{attempt}~{hashlib.sha256(content).hexdigest()[:16]}"
         handle = self._handle(task)
         try:
-            async with asyncio.timeout(deadline), self._slots[task]:
+            async with asyncio.timeout(deadline), self._lanes[task].enter(len(content)):
                 return await _resend(
                     lambda: handle.execute_update(TaskLifecycleWorkflow.submit, request, id=update_id), task
                 )

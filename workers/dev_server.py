@@ -34,8 +34,8 @@ HOST = "127.0.0.1"
 DYNAMIC_CONFIG = {
     # 10 updates in flight and 2,000 a run are the stock limits; a task's requests are updates of one workflow.
     "history.maxInFlightUpdates": "0",
-    # Instead, all in flight may come to 2 MiB, see workflows.burst; the rest is sent again (the stock limit is 20 MiB).
-    "history.maxInFlightUpdatePayloads": "2097152",
+    # Instead, all in flight may come to 1 MiB, see workflows.burst; the rest is sent again (the stock limit is 20 MiB).
+    "history.maxInFlightUpdatePayloads": "1048576",
     "history.maxTotalUpdates": "0",
     # Allows tests to skip time, in workflows started for that; no other clock runs faster.
     "frontend.WorkflowTimeSkippingEnabled": "true",

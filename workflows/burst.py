@@ -1,9 +1,9 @@
 """How much a workflow sends out in one workflow task.
 
-What a worker reports of one workflow task is one gRPC message: the inputs of all updates that came with it, accepted or
-refused, the inputs of the activities that it schedules, the results. A server that gets more than 4 MiB in it
-*terminates* the workflow (measured on 1.32: eight requests of 500 kB at once, or a hundred of 60 kB, ended a task).
-Of updates no more than 2 MiB come at a time: ten on a stock server, hence `LARGEST_INPUT`; on ours, by
+What a worker reports of one workflow task is one gRPC message: the inputs of all updates that came with it (twice, as
+measured), accepted or refused, the inputs of the activities that it schedules, the results. A server that gets more
+than 4 MiB in it *terminates* the workflow (1.32: eight requests of 500 kB at once, or a hundred of 60 kB, ended one).
+Of updates no more than 1 MiB come at a time: ten on a stock server, hence `LARGEST_INPUT`; on ours, by
 `maxInFlightUpdatePayloads`. The rest is up to this module.
 """
 
@@ -13,7 +13,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 BYTES_A_TASK = 1400 * 1024
-LARGEST_INPUT = 200 * 1024
+LARGEST_INPUT = 100 * 1024
 # Besides each input or result itself: names, ids, what the protocol adds.
 BYTES_BESIDES = 1024
 NEXT_TASK = timedelta(milliseconds=1)

@@ -110,7 +110,7 @@ class Serving:
         served = remote or local
         assert served is not None
         replayed = served.replayed
-        await self.burst.wait(2 * len(served.model_dump_json()))
+        await self.burst.wait(2 * len(served.model_dump_json().encode()))
         score = None
         if remote and local and not replayed and not local.replayed:
             score = await self._compare(route, remote, local)
@@ -156,7 +156,7 @@ class Serving:
             reserved=route.reserved,
             fair=route.fair,
         )
-        await self.burst.wait(len(call.model_dump_json()))
+        await self.burst.wait(len(call.model_dump_json().encode()))
         try:
             return await workflow.execute_activity(
                 contract.ask_remote,
@@ -184,7 +184,7 @@ class Serving:
             degraded=route.degraded,
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)
-        await self.burst.wait(len(call.model_dump_json()))
+        await self.burst.wait(len(call.model_dump_json().encode()))
         try:
             return await workflow.execute_activity(
                 contract.ask_local,
@@ -207,7 +207,7 @@ class Serving:
             remote=remote.answer,
             propensity=route.chance_of_comparison(local.answer.confidence),
         )
-        await self.burst.wait(len(call.model_dump_json()))
+        await self.burst.wait(len(call.model_dump_json().encode()))
         try:
             return await workflow.execute_activity(
                 contract.compare,

@@ -89,7 +89,7 @@ class TaskLifecycleWorkflow:
 
     @workflow.update
     async def submit(self, request: TaskRequest) -> TaskResult:
-        """Answer one request. The update id follows from request id and input: a repeat in the same run is the same update."""
+        """Answer one request. The update id follows from its id and input: sent again in this run, it is the same."""
         self.updates += 1
         # Under another update id the same request may be here already; the store then answers the second. One that
         # waited looks again: others woke with it.
@@ -114,7 +114,7 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
-        if (size := len(request.model_dump_json())) > LARGEST_INPUT:
+        if (size := len(request.model_dump_json().encode())) > LARGEST_INPUT:
             message = f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most"
             raise ApplicationError(message, type="InvalidInput", non_retryable=True)
         try:

@@ -1,0 +1,97 @@
+"""A worker as a process of its own, to be killed: `python -m tests.workflows.worker_process ADDRESS STORE QUEUE`.
+
+With `--die-after NAME` it kills itself (SIGKILL) the first time that the journal has committed the operation NAME,
+before anyone is told of it.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.store.journal import Journal
+from workers.worker import worker
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class WorkerProcess:
+    """Starts and kills worker processes; none outlives the block. `log` is where they write what they have to say."""
+
+    address: str
+    store_url: str
+    task_queue: str
+    log: Path
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """One more worker."""
+        command = [
+            sys.executable,
+            "-m",
+            "tests.workflows.worker_process",
+            self.address,
+            self.store_url,
+            self.task_queue,
+        ]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=log, stderr=log)
+        self.running.append(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """kill -9."""
+        process.kill()
+        process.wait()
+        self.running.remove(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.running[:]:
+            self.kill(process)
+
+
+def die_after(name: str) -> None:
+    """Let this process die right after the first commit of that operation."""
+    operation = getattr(Journal, name)
+
+    @wraps(operation)
+    async def last(*arguments: Any, **named: Any) -> Any:
+        await operation(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(Journal, name, last)
+
+
+async def run(address: str, store_url: str, task_queue: str) -> None:
+    """Work until killed."""
+    client = await Client.connect(address, data_converter=pydantic_data_converter)
+    async with worker(client, store_url, task_queue):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("store_url")
+    parser.add_argument("task_queue")
+    parser.add_argument("--die-after")
+    options = parser.parse_args()
+    if options.die_after:
+        die_after(options.die_after)
+    asyncio.run(run(options.address, options.store_url, options.task_queue))
