@@ -173,7 +173,7 @@ async def test_orders_change_a_running_task_and_signals_do_the_same(
         assert (await apprentice.operate(settings.name, ForceRemote(until=until))).forced_until == until
         assert not (await apprentice.operate(settings.name, Resume())).forced_remote
         assert (await apprentice.operate(settings.name, PauseCoaching())).coaching_paused
-        handle = dev_env.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(settings.name))
+        handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
         await handle.signal(TaskLifecycleWorkflow.pause_coaching, PauseCoaching(paused=False))
         await handle.signal(TaskLifecycleWorkflow.force_remote, ForceRemote())
         await handle.signal(TaskLifecycleWorkflow.retrain)
