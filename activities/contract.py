@@ -13,6 +13,7 @@ from apprentice.messages import (
     LocalCall,
     RemoteCall,
     Reply,
+    Standing,
     TrainingJob,
     TrainingRequest,
     Validation,
@@ -41,8 +42,8 @@ async def compare(call: CompareCall) -> float:
 
 
 @activity.defn
-async def register_settings(settings: TaskSettings) -> str:
-    """Store the settings under their digest, so that activities can look them up. Returns the digest."""
+async def register_settings(settings: TaskSettings) -> Standing:
+    """Store the settings under their digest, so that activities can look them up; what the store has of the task."""
     raise NotImplementedError
 
 

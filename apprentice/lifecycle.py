@@ -30,6 +30,7 @@ from apprentice.messages import (
     Route,
     RouteReason,
     Split,
+    Standing,
     StartFineTune,
     TaskRequest,
     TaskStatus,
@@ -49,6 +50,13 @@ class Lifecycle:
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state)
         self._correlation = window.correlation(self.state.window)
+
+    def resume_from(self, standing: Standing) -> None:
+        """Begin where an earlier life of the task left its examples and version numbers; nothing once it has begun."""
+        if self.state.examples or self.state.fine_tunes:
+            return
+        self.state.examples, self.state.holdout = standing.examples, standing.holdout
+        self.state.fine_tunes = standing.last_version
 
     # --- one request -------------------------------------------------------------------------------------------
 

@@ -469,6 +469,18 @@ class RemoteCall(Message):
     fair: bool = True
 
 
+class Standing(Message):
+    """What the store knows of a task when a workflow registers its settings.
+
+    A task whose workflow is started anew goes on with its examples, and numbers its versions after those it has.
+    """
+
+    settings_digest: str
+    examples: int = 0
+    holdout: int = 0
+    last_version: int = 0
+
+
 class LocalCall(Message):
     """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`."""
 

@@ -37,7 +37,8 @@ def _duration(value: object) -> object:
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Cap = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)]
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+# Ten years: a longer one would overflow the calendar when it is added to a date.
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
 Tolerance = Annotated[float, Field(ge=0.0)]
 
 TASK_NAME = r"^[a-z][a-z0-9_]{0,62}$"

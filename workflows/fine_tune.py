@@ -47,6 +47,7 @@ class FineTuneWorkflow:
         except ActivityError as error:
             reason = error.cause.message if isinstance(error.cause, ApplicationError) else str(error.cause or error)
             outcome = FineTuneOutcome(number=request.number, promoted=False, reason=f"{self.step}: {reason}")
+            await self._record(outcome)
         await self._report(outcome)
         return outcome
 
@@ -82,6 +83,7 @@ class FineTuneWorkflow:
                 dataset=dataset,
             ),
             start_to_close_timeout=self.request.training_timeout,
+            schedule_to_close_timeout=self.request.training_timeout,
             heartbeat_timeout=policies.HEARTBEAT,
             retry_policy=policies.TRAIN,
             summary=f"train version {self.request.number} on {dataset.train} examples",
@@ -106,10 +108,11 @@ class FineTuneWorkflow:
         )
 
     async def _record(self, outcome: FineTuneOutcome) -> None:
-        self._at("promoting" if outcome.promoted else "rejecting")
+        failed = outcome.validation is None
+        self._at("promoting" if outcome.promoted else "recording")
         version = VersionStatus(
             version=outcome.number,
-            state="promoted" if outcome.promoted else "rejected",
+            state="promoted" if outcome.promoted else "failed" if failed else "rejected",
             reason=outcome.reason,
             at=workflow.now(),
             train=outcome.train,

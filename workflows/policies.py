@@ -25,6 +25,10 @@ TRAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=time
 NOTIFY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
 NOTIFY_FOR = timedelta(hours=24)
 
+# All attempts at one remote call together, as a multiple of the time-out of one: a caller waits for them, and so does
+# a rollover.
+ATTEMPTS_IN_ALL = 3
+
 HEARTBEAT = timedelta(seconds=5)
 PERSIST_TIMEOUT = timedelta(seconds=30)
 VALIDATE_TIMEOUT = timedelta(minutes=30)

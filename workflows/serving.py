@@ -157,11 +157,13 @@ class Serving:
             fair=route.fair,
         )
         await self.burst.wait(len(call.model_dump_json().encode()))
+        timeout = timedelta(seconds=settings.remote.timeout_seconds + 5)
         try:
             return await workflow.execute_activity(
                 contract.ask_remote,
                 call,
-                start_to_close_timeout=timedelta(seconds=settings.remote.timeout_seconds + 5),
+                start_to_close_timeout=timeout,
+                schedule_to_close_timeout=policies.ATTEMPTS_IN_ALL * timeout,
                 heartbeat_timeout=policies.HEARTBEAT,
                 retry_policy=policies.ASK,
                 summary=f"{settings.remote.model}: {route.reason}",

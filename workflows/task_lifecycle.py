@@ -232,13 +232,15 @@ class TaskLifecycleWorkflow:
         return full or not self.in_flight
 
     async def _register(self, settings: TaskSettings) -> None:
-        self.digest = await workflow.execute_activity(
+        standing = await workflow.execute_activity(
             contract.register_settings,
             settings,
             start_to_close_timeout=policies.PERSIST_TIMEOUT,
             retry_policy=policies.PERSIST,
             summary="settings",
         )
+        self.brain.resume_from(standing)
+        self.digest = standing.settings_digest
 
     async def _start_fine_tunes(self) -> None:
         while self.fine_tunes:

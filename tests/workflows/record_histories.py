@@ -153,7 +153,7 @@ async def orders(stage: Stage) -> Histories:
         await send(apprentice, stage.name, tickets(5))
         for order in (ForceRemote(until=datetime.now(UTC) + timedelta(hours=1)), Resume(), PauseCoaching()):
             await apprentice.operate(stage.name, order)
-        handle = stage.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(stage.name))
+        handle = stage.client.get_workflow_handle(lifecycle_id(stage.name))
         await handle.signal(TaskLifecycleWorkflow.pause_coaching, PauseCoaching(paused=False))
         await handle.signal(TaskLifecycleWorkflow.force_remote, ForceRemote())
         await handle.signal(TaskLifecycleWorkflow.resume)

@@ -81,7 +81,7 @@ async def test_another_decision_than_the_recorded_one_is_noticed(monkeypatch: py
 async def test_a_worker_that_caches_nothing_replays_its_own_history_at_every_step(
     settings_of: SettingsOf, dev_env: DevEnv, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = settings_of(**QUICK)
+    settings = settings_of(name="uncached", **QUICK)
     queue = f"queue-{settings.name}"
     async with worker(dev_env.client, f"sqlite:///{tmp_path}/store.db", queue, max_cached_workflows=0):
         apprentice = Apprentice(dev_env.client, task_queue=queue, concurrency=100)

@@ -13,6 +13,7 @@ from apprentice.prices import reservation
 from client import Apprentice, BudgetExhausted, DeadlineExceeded, InvalidInput, OrderRefused, UnknownTask
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
+from tests.workflows.traffic import settled
 from workflows import TaskLifecycleWorkflow
 from workflows.ids import lifecycle_id
 
@@ -86,7 +87,8 @@ async def test_a_deadline_ends_the_waiting_and_the_answer_can_be_collected_later
 async def test_the_phases_go_one_two_three_without_a_hand_and_the_remote_model_is_withdrawn(
     running: Running, settings_of: SettingsOf
 ) -> None:
-    settings = settings_of(sampling={"window_size": 50, "trend_sensitivity": 0.01})
+    # The simulated teacher's rule depends on the task's name: this one can be learnt.
+    settings = settings_of(name="tickets_of_three_words", sampling={"window_size": 50, "trend_sensitivity": 0.01})
     words = ["invoice", "parcel", "password"]
     rng = random.Random(1)
     inputs = [{"text": f"{rng.choice(words)} trouble number {n % 97}"} for n in range(600)]
@@ -226,3 +228,19 @@ async def test_every_paid_call_is_in_the_journal_and_adds_up_to_the_ledger(
     async with await Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         assert await store.journal.spend(settings.name) == status.spend
         assert (await store.journal.unknown(settings.name)).calls == 0
+
+
+async def test_a_task_started_anew_goes_on_with_its_examples_and_version_numbers(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv
+) -> None:
+    settings = settings_of(confidence_thresholds={"phase1_to_phase2": 60})
+    async with running(settings) as apprentice:
+        asked = [apprentice.run(settings.name, {"text": f"number {n} parcel"}, deadline=60) for n in range(80)]
+        await asyncio.gather(*asked)
+        before = await settled(apprentice, settings.name)
+        await dev_env.client.get_workflow_handle(lifecycle_id(settings.name)).terminate()
+        assert await apprentice.apply(settings)
+        await apprentice.run(settings.name, {"text": "one more"}, deadline=60)
+        after = await settled(apprentice, settings.name)
+    assert after.examples == before.examples + 1
+    assert after.versions[0].version == before.versions[0].version + 1
