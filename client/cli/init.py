@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from rich.markup import escape
 from rich.prompt import Prompt
 from rich.text import Text
 
@@ -21,7 +22,9 @@ from client.cli import options
 from client.cli.output import Failed, show, stderr
 
 PROVIDERS: tuple[str, ...] = get_args(ProviderSettings.model_fields["provider"].annotation)
-FIELDS_HELP = "name: type, ...; types: str, int, float, bool, list[str], [one, of, these], a ? makes it optional"
+FIELDS_HELP = escape(
+    "name: type, ...; types: str, int, float, bool, list[str], [one, of, these], a ? makes it optional"
+)
 
 _BARE = re.compile(r"""(?<!["'\w])((?:list|optional)\[[\w\[\]]*\]\??|\w+\?)""")
 
