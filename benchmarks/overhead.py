@@ -46,8 +46,8 @@ from workflows.ids import lifecycle_id
 from workflows.task_lifecycle import LifecycleStart
 
 QUEUE, FLOOR_QUEUE = "overhead", "floor"
-# Requests of one round, by callers: four to eight seconds each.
-REQUESTS = {1: 100, 8: 500, 32: 1000}
+# Requests of one round, by callers: three to eight seconds each.
+REQUESTS = {1: 60, 8: 400, 32: 1000}
 NEVER = 10**9
 
 Ask = Callable[[str], Awaitable[object]]

@@ -35,7 +35,7 @@ CONCURRENCY = 8
 # were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 10,000
 # events take about 2 s.
 TASK_TIMEOUT = timedelta(seconds=5)
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
 UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}

@@ -115,7 +115,7 @@ class Linear:
 def fit_svm(matrix: Matrix, codes: Ints, classes: int, *, penalty: float, seed: int) -> Linear:
     """One-vs-rest linear support vector machine. `codes` are in [0, classes); a class without an example scores -1.
 
-    Of the fast linear classifiers it agreed most with the teacher at every training size (RESULTS.md).
+    It agreed more with the teacher than ridge and SGD at 500 and 2,000 rows of the 77-class tickets.
     """
     weights = np.zeros((matrix.shape[1], classes), np.float32)
     bias = np.full(classes, -1.0, np.float32)
