@@ -4,6 +4,8 @@ Workflows call these; the worker registers implementations of the same names (`w
 workflow module ever imports an adapter.
 """
 
+from decimal import Decimal
+
 from temporalio import activity
 
 from apprentice.messages import (
@@ -11,8 +13,10 @@ from apprentice.messages import (
     CompareCall,
     DatasetRef,
     LocalCall,
+    Reconcile,
     RemoteCall,
     Reply,
+    SpentQuery,
     Standing,
     TrainingJob,
     TrainingRequest,
@@ -21,6 +25,9 @@ from apprentice.messages import (
     VersionStatus,
 )
 from apprentice.settings import TaskSettings
+
+Spent = dict[str, dict[str, Decimal]]
+"""What was spent, by task and by day (ISO)."""
 
 
 @activity.defn
@@ -44,6 +51,21 @@ async def compare(call: CompareCall) -> float:
 @activity.defn
 async def register_settings(settings: TaskSettings) -> Standing:
     """Store the settings under their digest, so that activities can look them up; what the store has of the task."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def spent(query: SpentQuery) -> Spent:
+    """What the journal says was paid: settled costs, and the upper bounds of calls in doubt."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def reconcile(task: str, order: Reconcile) -> None:
+    """Write down what a call of unknown outcome has cost after all.
+
+    Non-retryable errors: NoSuchCall, OutcomeKnown.
+    """
     raise NotImplementedError
 
 

@@ -2,72 +2,167 @@
 
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 
 from apprentice import routing
-from apprentice.budget import Budget
-from apprentice.messages import RequestOutcome, Route, RouteReason, TaskRequest
+from apprentice.budget import Budget, Reservation
+from apprentice.messages import RequestOutcome, Route, RouteReason, TaskRequest, Unknown
 from apprentice.prices import reservation
+from apprentice.purse import Purse
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
 COST_DIGITS = Decimal("0.000000001")
+UNKNOWN_KEPT = 200
 
 
 class BudgetExhausted(Exception):
-    """No cap has room for the call and no local model can answer. `resets` is when it will fit again."""
+    """No cap has room for the call and no local model may stand in. `resets` is when it will fit again, if it will."""
 
-    def __init__(self, amount: Decimal, currency: str, resets: datetime | None) -> None:
+    def __init__(self, amount: Decimal, currency: str, resets: datetime | None, *, frozen: bool = False) -> None:
+        why = "and an operator has frozen the budget" if frozen else "more than a cap has room for"
         when = f"; the next period begins {resets:%Y-%m-%d %H:%M} UTC" if resets else ""
-        super().__init__(f"a call may cost up to {amount} {currency}, more than a cap has room for{when}")
+        super().__init__(f"a call may cost up to {amount} {currency}, {why}{when}")
         self.resets = resets
 
 
-class Accounts:
-    """Writes the counters of the state and its ledger; nothing else does."""
+class RoomAwaited(Exception):
+    """There may be room for `amount` soon: when calls in flight are settled, or the budget has answered."""
 
-    def __init__(self, settings: TaskSettings, state: LifecycleState) -> None:
+    def __init__(self, amount: Decimal) -> None:
+        super().__init__(f"no room for {amount} yet")
+        self.amount = amount
+
+
+class Room(Enum):
+    """Whether a call may be made now, and if not, what could change that."""
+
+    FREE = "free"
+    IN_FLIGHT = "when calls in flight are settled"
+    NOT_GRANTED = "when the budget for all tasks grants it"
+    NONE = "when a period ends, or an operator acts"
+
+
+class Accounts:
+    """Writes the counters of the state and its ledger; nothing else does.
+
+    `spares`: coaching stops before the last of a cap is spent (`coaching_share`).
+    """
+
+    def __init__(self, settings: TaskSettings, state: LifecycleState, *, spares: bool = True) -> None:
         self.settings = settings
         self.state = state
+        self.spares = spares
         self.budget = Budget(settings.budget, state.ledger)
+        self.purse = Purse(state.grants, state.ledger)
 
     def apply(self, settings: TaskSettings, now: datetime) -> None:
         """Go on under other caps; what was spent counts on, also in another time zone."""
         self.settings = settings
         self.budget = self.budget.under(settings.budget, now)
 
-    def fund(self, route: Route, request: TaskRequest, now: datetime) -> Route:
-        """The route with its money set aside, or the local one where no cap has room. Raises `BudgetExhausted`."""
+    def fund(self, route: Route, request: TaskRequest, now: datetime, *, patient: bool = False) -> Route:
+        """The route with its money set aside, or the local one where no cap has room.
+
+        Raises `BudgetExhausted`; `RoomAwaited` if `patient` and waiting may help. A request that the local model can
+        stand in for waits for the budget's word, but not for others' calls.
+        """
         if not route.remote:
             return route
         amount = reservation(self.settings, request.input)
-        if self.budget.reserve(request.request_id, amount, now):
-            return route.model_copy(update={"reserved": amount})
-        if self.state.version is None:
-            raise BudgetExhausted(amount, self.settings.budget.currency, self.budget.next_room(amount, now))
-        return routing.without_budget(route, self.state.version)
+        if self.settings.shared_budget:
+            self.state.grants.call = amount
+        version = self.state.version
+        optional = version is not None and route.reason in (RouteReason.SPOT_CHECK, RouteReason.COACHING)
+        if optional and version is not None and not self._may_coach(amount, now):
+            return routing.without_budget(route, version)
+        stands_in = version is not None and self.settings.budget.on_exhausted == "local"
+        room = self.room(amount, now)
+        if room is Room.FREE:
+            return self._reserve(route, request, amount, now)
+        if patient and (room is Room.NOT_GRANTED or (room is Room.IN_FLIGHT and not stands_in)):
+            raise RoomAwaited(amount)
+        if stands_in and version is not None:
+            return routing.without_budget(route, version)
+        raise self._exhausted(amount, now)
+
+    def room(self, amount: Decimal, now: datetime) -> Room:
+        """Whether a call that costs at most `amount` may be made."""
+        if self.state.frozen or not self.budget.could_fit(amount, now):
+            return Room.NONE
+        if not self.budget.has_room(amount, now):
+            return Room.IN_FLIGHT
+        if self.settings.shared_budget is None or self.purse.room(now) >= amount:
+            return Room.FREE
+        if not self.purse.dry(now):
+            return Room.NOT_GRANTED
+        return Room.IN_FLIGHT if self.purse.could_fit(amount, now) else Room.NONE
+
+    def _reserve(self, route: Route, request: TaskRequest, amount: Decimal, now: datetime) -> Route:
+        lease = self.purse.lease(now) if self.settings.shared_budget else None
+        if not self.budget.reserve(request.request_id, amount, now, lease.day if lease else None):
+            raise self._exhausted(amount, now)  # only a budget that counts calls too (`allowance`) says no here
+        return route.model_copy(update={"reserved": amount})
+
+    def _may_coach(self, amount: Decimal, now: datetime) -> bool:
+        if not self.spares:
+            return True
+        share = Decimal(str(self.settings.budget.coaching_share))
+        shared = self.settings.shared_budget is not None
+        return self.budget.has_room(amount, now, share) and not (shared and self.purse.tight(now))
+
+    def _exhausted(self, amount: Decimal, now: datetime) -> BudgetExhausted:
+        resets = [self.budget.next_room(amount, now), self.state.grants.resets if self.settings.shared_budget else None]
+        latest = max((time for time in resets if time), default=None)
+        return BudgetExhausted(amount, self.settings.budget.currency, latest, frozen=self.state.frozen)
 
     def close(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a finished request."""
         state, route = self.state, outcome.route
         cost = outcome.remote.cost if outcome.remote else outcome.lost
-        self._pay(outcome.request_id, cost if outcome.remote or cost else None, now)
+        self._pay(outcome, cost if outcome.remote or cost else None, now)
         served_locally = outcome.error is None and outcome.remote is None
         state.requests += 1
         state.failed += outcome.error is not None
         state.local += served_locally
         state.degraded += served_locally and route is not None and route.degraded
         state.deferred += route is not None and route.reason is RouteReason.DEFERRED
+        state.copied += outcome.copied
         all_remote = cost
-        if served_locally and state.remote_calls:
+        if (served_locally or outcome.copied) and state.remote_calls:
             all_remote += (state.spend / state.remote_calls).quantize(COST_DIGITS)
-        state.remote_calls += outcome.remote is not None
+        state.remote_calls += outcome.remote is not None and not outcome.copied
         state.all_remote += all_remote
         self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
 
     def close_replayed(self, outcome: RequestOutcome, now: datetime) -> None:
-        """Account for a request that had been answered, and counted, before: only what was lost on the way is new."""
-        self._pay(outcome.request_id, outcome.lost or None, now)
+        """Account for a request that had been answered, and counted, before: only what was lost on the way is new.
+
+        Unless the call had been given up as unknown: then the answer says what it cost.
+        """
+        resolved = outcome.remote is not None and outcome.request_id in self.state.ledger.unknown
+        if resolved and outcome.remote is not None:
+            self.reconcile(outcome.request_id, outcome.remote.cost, now)
+        self._pay(outcome, outcome.lost or None, now)
         self.state.all_remote += outcome.lost
+
+    def reconcile(self, request_id: str, cost: Decimal, now: datetime) -> None:
+        """The call of unknown outcome has cost so much after all. Nothing happens for one that is not in doubt."""
+        doubt = self.state.ledger.unknown.pop(request_id, None)
+        if doubt is None:
+            return
+        self.budget.correct(doubt, cost - doubt.amount, now)
+        self.purse.settle(doubt.lease, cost - doubt.amount)
+        self.state.spend += cost - doubt.amount
+
+    def recover(self, spent: dict[str, Decimal], now: datetime) -> None:
+        """Count what an earlier life of the task spent, by day."""
+        self.budget.recover(spent, now)
+
+    def unknown(self) -> Unknown:
+        """The calls in doubt."""
+        doubts = self.state.ledger.unknown.values()
+        return Unknown(calls=len(doubts), upper_bound=sum((doubt.amount for doubt in doubts), Decimal(0)))
 
     def shortage(self, now: datetime) -> str | None:
         """What to tell when a cap turned a call away; None if it was told in this period."""
@@ -77,12 +172,28 @@ class Accounts:
             return None
         self.state.budget_alerted = periods
         amounts = ", ".join(f"{cap.period} {cap.settled + cap.reserved} of {cap.cap}" for cap in caps)
-        return f"a cap has no room for a remote call: {amounts}"
+        whose = f": {amounts}" if amounts else ": the caps for all tasks"
+        return f"a cap has no room for a remote call, or none to spend on coaching{whose}"
 
-    def _pay(self, request_id: str, cost: Decimal | None, now: datetime) -> None:
+    def _pay(self, outcome: RequestOutcome, cost: Decimal | None, now: datetime) -> None:
         """End the request's reservation, if it has one: settled at `cost`, or given back when no call was made."""
+        request_id = outcome.request_id
+        if outcome.remote is not None and not outcome.replayed:
+            self.reconcile(request_id, Decimal(0), now)  # an earlier try was in doubt: it is this answer that was paid
         if cost is None:
             self.budget.release(request_id)
             return
-        self.budget.settle(request_id, cost, now)
+        reservation = self.budget.settle(request_id, cost, now)
+        self.purse.settle(reservation.lease, cost)
         self.state.spend += cost
+        if outcome.in_doubt:
+            self._doubt(request_id, reservation.model_copy(update={"amount": outcome.in_doubt}))
+
+    def _doubt(self, request_id: str, call: Reservation) -> None:
+        """Keep it apart until it is reconciled; the oldest stay settled at their upper bound for good."""
+        unknown = self.state.ledger.unknown
+        before = unknown.pop(request_id, None)
+        amount = call.amount + (before.amount if before else Decimal(0))
+        unknown[request_id] = call.model_copy(update={"amount": amount})
+        while len(unknown) > UNKNOWN_KEPT:
+            del unknown[next(iter(unknown))]

@@ -17,12 +17,19 @@ class Allowance(Budget):
         super().__init__(settings, ledger)
         self.left = calls
 
-    def reserve(self, key: str, amount: Decimal, now: datetime) -> bool:
-        """As `Budget.reserve`; False also when no call is left."""
-        if self.left <= 0 or not super().reserve(key, amount, now):
-            return False
-        self.left -= 1
-        return True
+    def has_room(self, amount: Decimal, now: datetime, share: Decimal = Decimal(1)) -> bool:
+        """As `Budget.has_room`; False also when no call is left."""
+        return self.left > 0 and super().has_room(amount, now, share)
+
+    def could_fit(self, amount: Decimal, now: datetime) -> bool:
+        """As `Budget.could_fit`; False also when no call is left."""
+        return self.left > 0 and super().could_fit(amount, now)
+
+    def reserve(self, key: str, amount: Decimal, now: datetime, lease: str | None = None) -> bool:
+        """As `Budget.reserve`; it takes one call."""
+        taken = super().reserve(key, amount, now, lease)
+        self.left -= taken
+        return taken
 
     def release(self, key: str) -> None:
         """As `Budget.release`; the call is left again."""

@@ -18,17 +18,21 @@ from apprentice.messages import (
     FineTuneOutcome,
     FineTuneRequest,
     ForceRemote,
+    Freeze,
     Interval,
     Order,
     Outcome,
     PauseCoaching,
     Phase,
     RaiseAlert,
+    Reconcile,
     RequestOutcome,
     Resume,
+    Retire,
     Retrain,
     Route,
     RouteReason,
+    SetCaps,
     Split,
     Standing,
     StartFineTune,
@@ -36,6 +40,7 @@ from apprentice.messages import (
     TaskStatus,
     VersionStatus,
 )
+from apprentice.orders import settings_after
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -45,35 +50,49 @@ REASON_KEPT = 500  # characters of a fine-tune's reason: a trainer's error can b
 class Lifecycle:
     """One task's brain over its state."""
 
-    def __init__(self, settings: TaskSettings, state: LifecycleState | None = None) -> None:
+    def __init__(self, settings: TaskSettings, state: LifecycleState | None = None, *, spares: bool = True) -> None:
+        """`spares`: coaching stops before the last of a cap is spent."""
         self.settings = settings
         self.state = state or LifecycleState()
-        self.accounts = Accounts(settings, self.state)
+        self.accounts = Accounts(settings, self.state, spares=spares)
         self._correlation = window.correlation(self.state.window)
 
-    def resume_from(self, standing: Standing) -> None:
-        """Begin where an earlier life of the task left its examples and version numbers; nothing once it has begun."""
-        if self.state.examples or self.state.fine_tunes:
+    def resume_from(self, standing: Standing, now: datetime) -> None:
+        """Begin where an earlier life of the task left its examples, version numbers and spend; nothing once begun."""
+        if self.state.begun:
             return
-        self.state.examples, self.state.holdout = standing.examples, standing.holdout
-        self.state.fine_tunes = standing.last_version
+        self.state.begun = True
+        if standing.schema_version is not None:
+            self.settings = self.settings.model_copy(update={"schema_version": standing.schema_version})
+        if not self.state.examples:
+            self.state.examples, self.state.holdout = standing.examples, standing.holdout
+            self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
+        if not self.state.requests:
+            self.accounts.recover(standing.spent, now)
 
     # --- one request -------------------------------------------------------------------------------------------
 
-    def admit(self, request: TaskRequest, coin: float, now: datetime) -> Route:
+    def policy(self, coin: float, now: datetime) -> Route:
+        """Where a request would go if money were no object. `coin` is uniform in [0, 1)."""
+        return routing.policy(self.state, coin, now)
+
+    def admit(self, request: TaskRequest, coin: float, now: datetime, *, patient: bool = False) -> Route:
         """Where the request goes; money for a remote call is set aside. `coin` is uniform in [0, 1).
 
-        Raises `BudgetExhausted` when only the remote model could answer and no cap has room.
+        Raises `BudgetExhausted` when only the remote model could answer and no cap has room, and, if `patient`,
+        `RoomAwaited` when there may be room soon.
         """
-        return self.accounts.fund(routing.policy(self.state, coin, now), request, now)
+        return self.accounts.fund(self.policy(coin, now), request, now, patient=patient)
 
-    def defer(self, request: TaskRequest, route: Route, reason: RouteReason, now: datetime) -> Route:
+    def defer(
+        self, request: TaskRequest, route: Route, reason: RouteReason, now: datetime, *, patient: bool = False
+    ) -> Route:
         """The second route of a request whose local answer cannot be served: remote, within budget.
 
-        `reason` is DEFERRED (too unsure) or LOCAL_FAILED.
+        `reason` is DEFERRED (too unsure) or LOCAL_FAILED. Raises as `admit`.
         """
         second = route.model_copy(update={"remote": True, "reason": reason, "propensity": 1.0})
-        return self.accounts.fund(second, request, now)
+        return self.accounts.fund(second, request, now, patient=patient)
 
     # --- learning ----------------------------------------------------------------------------------------------
 
@@ -269,13 +288,35 @@ class Lifecycle:
             case Retrain():
                 if state.training is None and state.examples:
                     return [self._start_fine_tune("an operator asked for it", now)]
-            case ApplySettings(settings=settings):
-                self.settings = settings
-                self.accounts.apply(settings, now)
-                self._set_window(state.window)
-                state.rate_anchor = None
-                return [*self._judge(now), *self.due(now)]
+            case Freeze(frozen=frozen):
+                state.frozen = frozen
+            case Reconcile(request_id=request_id, cost=cost):
+                self.accounts.reconcile(request_id, cost, now)
+            case Retire():
+                state.retired = True
+                return []
+            case ApplySettings() | SetCaps():
+                return self._apply(settings_after(order, self.settings), now)
         return self.due(now)
+
+    def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
+        if settings.schema_version > self.settings.schema_version:
+            self._begin_anew()
+        self.settings = settings
+        self.accounts.apply(settings, now)
+        self._set_window(self.state.window)
+        self.state.rate_anchor = None
+        return [*self._judge(now), *self.due(now)]
+
+    def _begin_anew(self) -> None:
+        """For another schema: no example and no version so far can answer it. Money and the story go on."""
+        state = self.state
+        state.phase, state.phase_reason = Phase.COLLECTING, "the schema changed"
+        state.version, state.training, state.trained_at, state.retrain_reason = None, None, None, None
+        state.examples = state.holdout = state.trained_examples = 0
+        state.rate, state.defer_below = 1.0, 1.0
+        self._restart_window([])
+        state.begun = False
 
     def _alert(self, kind: AlertKind, message: str, now: datetime) -> Action:
         task = self.settings.name
@@ -286,4 +327,4 @@ class Lifecycle:
 
     def status(self, now: datetime) -> TaskStatus:
         """Everything there is to know; reading changes nothing."""
-        return overview.status(self.state, self.settings, self.accounts.budget, self._correlation, now)
+        return overview.status(self.state, self.settings, self.accounts, self._correlation, now)

@@ -19,6 +19,9 @@ Propensity = Annotated[float, Field(gt=0.0, le=1.0)]
 Money = Annotated[Decimal, Field(ge=0)]
 
 
+Period = Literal["daily", "weekly", "monthly"]
+
+
 class Message(BaseModel):
     """Base of all messages: immutable, unknown fields refused."""
 
@@ -85,6 +88,7 @@ class RouteReason(StrEnum):
     SPOT_CHECK = "spot_check"
     AUTONOMOUS = "autonomous"
     DEFERRED = "deferred"
+    SHARED = "shared"
     FORCED = "forced_remote"
     BUDGET = "budget"
     LOCAL_FAILED = "local_failed"
@@ -121,7 +125,11 @@ class Route(Message):
 
 
 class Trace(Message):
-    """Where a result came from. The caller's code never has to look at it."""
+    """Where a result came from. The caller's code never has to look at it.
+
+    `replayed`: this request id had been answered before. `copied`: another request with the same input paid for the
+    answer, in flight or in the cache.
+    """
 
     served_by: Source
     phase: Phase
@@ -133,6 +141,7 @@ class Trace(Message):
     propensity: Score = 1.0
     cost: Money = Decimal(0)
     replayed: bool = False
+    copied: bool = False
 
 
 class TaskResult(Message):
@@ -161,8 +170,10 @@ class RequestOutcome(Message):
 
     `remote` is None when the remote model was not asked or failed; `example` names the split when the remote
     answer was stored as a new example. `replayed`: the store already knew the answer, so nothing new happened.
-    `error` is the name of the error that the caller got instead of an answer (`route` is None if it was not even
-    admitted); `lost` is what a call without a known outcome has to be counted at.
+    `copied`: the remote answer was paid for by another request with the same input. `error` is the name of the error
+    that the caller got instead of an answer (`route` is None if it was not even admitted); `lost` is what calls without
+    an answer have to be counted at, `in_doubt` the part of it of which nobody
+    knows whether it was paid.
     """
 
     request_id: str
@@ -172,8 +183,10 @@ class RequestOutcome(Message):
     score: Score | None = None
     example: Split | None = None
     replayed: bool = False
+    copied: bool = False
     error: str | None = None
     lost: Money = Decimal(0)
+    in_doubt: Money = Decimal(0)
 
 
 # --- fine-tuning -----------------------------------------------------------------------------------------------
@@ -311,6 +324,82 @@ class RaiseAlert(Message):
 
 Action = StartFineTune | RaiseAlert
 
+# --- money for all tasks together ------------------------------------------------------------------------------
+
+
+class Lease(Message):
+    """What a task may spend of the caps for all tasks on one day: settled + reserved <= limit, until `until`."""
+
+    day: str
+    until: AwareDatetime
+    limit: Money
+    settled: Money = Decimal(0)
+
+
+class Draw(Message):
+    """A task's word to the budget: what it keeps of its leases, and how much more it needs.
+
+    `life` and `number` tell a repeat from news: a task sends its next one after the answer to the last. `kept` are its
+    leases with limits it has lowered already; one that is `closed` has nothing in flight and will not be used again.
+    `need` is for requests that wait, `want` (at least `need`) also for those to come.
+    """
+
+    task: str
+    life: str
+    number: int
+    kept: list[Lease] = []
+    closed: list[Lease] = []
+    need: Money = Decimal(0)
+    want: Money = Decimal(0)
+    leaves: bool = False
+
+
+class Grant(Message):
+    """The answer to a `Draw`: the task's lease now. `tight`: only for requests that no local model can answer.
+
+    `dry`: there was less than needed; `resets` is when the full cap begins anew.
+    """
+
+    type: Literal["grant"] = "grant"
+    number: int
+    lease: Lease
+    tight: bool = False
+    dry: bool = False
+    resets: AwareDatetime | None = None
+
+
+class Recall(Message):
+    """Ask a task to give back what it does not use (it answers with a `Draw`), or to ask again: things have changed."""
+
+    type: Literal["recall"] = "recall"
+    tight: bool = False
+
+
+class CapStatus(Message):
+    """One cap: settled + reserved <= cap at every moment; `resets` is when the next period begins.
+
+    Of the cap for all tasks, `reserved` is what they were granted and have not reported as spent.
+    """
+
+    period: Period
+    cap: Money
+    settled: Money
+    reserved: Money
+    resets: datetime
+
+
+class BudgetStatus(Message):
+    """The caps for all tasks, and what each task holds of them today."""
+
+    at: datetime
+    currency: str
+    timezone: str
+    frozen: bool
+    caps: list[CapStatus]
+    leases: dict[str, Lease]
+    waiting: list[str]
+
+
 # --- operator orders -------------------------------------------------------------------------------------------
 
 
@@ -341,13 +430,47 @@ class Retrain(Message):
 
 
 class ApplySettings(Message):
-    """Go on with other settings. The schemas must be the same."""
+    """Go on with other settings. Other schemas need `new_version`: the task then learns anew, from new examples."""
 
     type: Literal["apply_settings"] = "apply_settings"
     settings: TaskSettings
+    new_version: bool = False
 
 
-Order = Annotated[ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings, Field(discriminator="type")]
+class SetCaps(Message):
+    """Other caps, until settings are applied again. Fields that are not set stay as they are; None is no cap."""
+
+    type: Literal["set_caps"] = "set_caps"
+    daily: Money | None = None
+    weekly: Money | None = None
+    monthly: Money | None = None
+
+
+class Freeze(Message):
+    """Make no paid call (or, with `frozen: false`, make them again); what is in flight is finished and paid."""
+
+    type: Literal["freeze"] = "freeze"
+    frozen: bool = True
+
+
+class Reconcile(Message):
+    """Settle a call of unknown outcome at what the provider's bill says: 0 for a call that was never made."""
+
+    type: Literal["reconcile"] = "reconcile"
+    request_id: str
+    cost: Money
+
+
+class Retire(Message):
+    """End the task: finish what has begun, give back what was granted. What it learnt stays in the store."""
+
+    type: Literal["retire"] = "retire"
+
+
+Order = Annotated[
+    ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings | SetCaps | Freeze | Reconcile | Retire,
+    Field(discriminator="type"),
+]
 
 # --- what an operator sees -------------------------------------------------------------------------------------
 
@@ -386,14 +509,11 @@ class DaySpend(Message):
     all_remote: Money = Decimal(0)
 
 
-class CapStatus(Message):
-    """One cap: settled + reserved <= cap at every moment; `resets` is when the next period begins."""
+class Unknown(Message):
+    """Calls in doubt: they count as spent at their upper bound until they are reconciled."""
 
-    period: Literal["daily", "weekly", "monthly"]
-    cap: Money
-    settled: Money
-    reserved: Money
-    resets: datetime
+    calls: int = 0
+    upper_bound: Money = Decimal(0)
 
 
 class VersionStatus(Message):
@@ -437,6 +557,11 @@ class TaskStatus(Message):
     days: list[DaySpend]
     versions: list[VersionStatus]
     alerts: list[Alert]
+    schema_version: int = 1
+    copied: int = 0
+    unknown: Unknown = Unknown()
+    frozen: bool = False
+    lease: Lease | None = None
 
     @property
     def local_share(self) -> float:
@@ -452,10 +577,20 @@ class TaskStatus(Message):
 # --- what activities take and give -----------------------------------------------------------------------------
 
 
+class SpentQuery(Message):
+    """Ask what was spent from `since` until `until`, by task and by day of the time zone. `task` None is all tasks."""
+
+    timezone: str
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    task: str | None = None
+
+
 class RemoteCall(Message):
     """Input of the activity `ask_remote`. `reserved` is the upper bound that was set aside for this call.
 
-    `fair` is `Route.fair`.
+    `fair` is `Route.fair`. `copy_of` names a request with the same input that has just been answered: that answer is
+    this request's too, and nothing is asked.
 
     `admission` is unique for each time a request is admitted: it tells an activity that Temporal runs again (what it
     did the first time has not been accounted for) from a caller who sends a request again (it has).
@@ -467,18 +602,22 @@ class RemoteCall(Message):
     schema_version: int
     reserved: Money
     fair: bool = True
+    copy_of: str | None = None
 
 
 class Standing(Message):
     """What the store knows of a task when a workflow registers its settings.
 
-    A task whose workflow is started anew goes on with its examples, and numbers its versions after those it has.
+    A task whose workflow is started anew goes on with its examples, numbers its versions after those it has, and has
+    spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month began.
     """
 
     settings_digest: str
     examples: int = 0
     holdout: int = 0
     last_version: int = 0
+    schema_version: int | None = None
+    spent: dict[str, Money] = {}
 
 
 class LocalCall(Message):
@@ -497,11 +636,13 @@ class Reply(Message):
     """Output of `ask_remote` and `ask_local`.
 
     `replayed`: the request had been answered in an earlier admission, by `answer`, and nothing was asked or paid now.
+    `copied`: another request with the same input was, and paid.
     """
 
     answer: Answer
     example: Split | None = None
     replayed: bool = False
+    copied: bool = False
     degraded: bool = False
 
 

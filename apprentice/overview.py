@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from apprentice import routing
-from apprentice.budget import Budget
+from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
 from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
@@ -11,13 +11,25 @@ from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
 COPIED = {
-    *("requests", "local", "deferred", "degraded", "failed", "examples", "holdout", "version", "training"),
+    *(
+        "requests",
+        "local",
+        "deferred",
+        "degraded",
+        "failed",
+        "copied",
+        "frozen",
+        "examples",
+        "holdout",
+        "version",
+        "training",
+    ),
     *("coaching_paused", "spend", "all_remote", "versions", "alerts"),
 }
 
 
 def status(
-    state: LifecycleState, settings: TaskSettings, budget: Budget, correlation: Interval | None, now: datetime
+    state: LifecycleState, settings: TaskSettings, accounts: Accounts, correlation: Interval | None, now: datetime
 ) -> TaskStatus:
     """Everything there is to know at this time."""
     forced = routing.forced(state, now)
@@ -32,7 +44,10 @@ def status(
         forced_remote=forced,
         forced_until=state.forced_until if forced else None,
         currency=settings.budget.currency,
-        caps=budget.status(now),
+        caps=accounts.budget.status(now),
+        unknown=accounts.unknown(),
+        lease=accounts.purse.lease(now),
+        schema_version=settings.schema_version,
         days=list(state.ledger.days.values()),
         **{name: getattr(state, name) for name in COPIED},
     )

@@ -41,6 +41,8 @@ Cap = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
 Tolerance = Annotated[float, Field(ge=0.0)]
 
+# Workflow id of the budget for all tasks. No task has it: theirs begin with `apprentice/`.
+SHARED_BUDGET = "apprentice-budget"
 TASK_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 
 
@@ -183,6 +185,18 @@ class BudgetSettings(Settings):
     monthly: Cap | None = None
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
     timezone: str = Field("UTC", description="IANA name; where days, weeks (from Monday) and months begin")
+    on_exhausted: Literal["local", "reject"] = Field(
+        "local", description="no room for a remote answer: the local model stands in (degraded), or the request fails"
+    )
+    coaching_share: Fraction = Field(
+        0.9, description="of a cap; the rest is kept for requests that only the remote model can answer"
+    )
+
+
+class CacheSettings(Settings):
+    """Whether an input that was answered before is answered by the same answer, without a new call."""
+
+    ttl: Duration | None = Field(None, description="how long a remote answer may be reused, such as 1h; None is never")
 
 
 class StoreSettings(Settings):
@@ -225,6 +239,10 @@ class TaskSettings(Settings):
     local: LocalSettings = LocalSettings.model_construct()
     sampling: SamplingSettings = SamplingSettings.model_construct()
     budget: BudgetSettings = BudgetSettings.model_construct()
+    shared_budget: str | None = Field(
+        None, description="workflow id of the budget that all tasks draw from; set where the file has top-level caps"
+    )
+    cache: CacheSettings = CacheSettings.model_construct()
     alerts: AlertSettings = AlertSettings.model_construct()
     holdout_salt: str = Field(
         "apprentice", description="of the hash that puts an input into the hold-out set; never change it"
@@ -240,6 +258,7 @@ class Config(Settings):
     """All of `apprentice.yaml`, resolved."""
 
     tasks: list[TaskSettings] = Field(min_length=1)
+    budget: BudgetSettings | None = None
     store: StoreSettings = StoreSettings.model_construct()
     temporal: TemporalSettings = TemporalSettings.model_construct()
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, VersionStatus
+from apprentice.purse import Grants
 
 ALERTS_KEPT = 50
 VERSIONS_KEPT = 50
@@ -20,6 +21,8 @@ class LifecycleState(BaseModel):
 
     phase: Phase = Phase.COLLECTING
     phase_reason: str = "the task has just begun"
+    begun: bool = False
+    retired: bool = False
 
     # The window of the current version, and what was derived from it.
     version: int | None = None
@@ -45,6 +48,7 @@ class LifecycleState(BaseModel):
     forced: bool = False
     forced_until: datetime | None = None
     coaching_paused: bool = False
+    frozen: bool = False
 
     # Counters and money.
     requests: int = 0
@@ -52,10 +56,12 @@ class LifecycleState(BaseModel):
     deferred: int = 0
     degraded: int = 0
     failed: int = 0
+    copied: int = 0
     remote_calls: int = 0
     spend: Decimal = Decimal(0)
     all_remote: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
+    grants: Grants = Field(default_factory=Grants)
 
     # The story.
     history: list[HistoryPoint] = []

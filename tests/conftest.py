@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
@@ -31,6 +32,11 @@ class DevEnv:
     @property
     def address(self) -> str:
         return self.server.address
+
+
+# How long an example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("apprentice", deadline=None)
+hypothesis.settings.load_profile("apprentice")
 
 
 def pytest_configure(config: pytest.Config) -> None:

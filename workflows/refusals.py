@@ -3,10 +3,12 @@
 from temporalio.exceptions import ApplicationError
 
 from apprentice.budget import Budget, Ledger
+from apprentice.calendar import Calendar
 from apprentice.evaluators import BUILDERS
+from apprentice.orders import changes_schema
 from apprentice.prices import reservation
 from apprentice.schema import SchemaError, compile_schema
-from apprentice.settings import TaskSettings
+from apprentice.settings import BudgetSettings, TaskSettings
 
 
 def check_settings(settings: TaskSettings) -> None:
@@ -26,15 +28,26 @@ def check_settings(settings: TaskSettings) -> None:
         raise _refusal("SettingsRefused", f"{settings.name} cannot run with these settings: {error}") from None
 
 
-def check_change(ours: TaskSettings, theirs: TaskSettings) -> None:
+def check_change(ours: TaskSettings, theirs: TaskSettings, *, new_version: bool = False) -> None:
     """Raises `ApplicationError` of type SettingsRefused or SchemaChanged."""
     if ours.name != theirs.name:
         raise _refusal("SettingsRefused", f"these are the settings of {theirs.name}, this is {ours.name}")
-    same = ours.input_schema == theirs.input_schema and ours.output_schema == theirs.output_schema
-    if not same or ours.schema_version != theirs.schema_version:
-        message = f"the schemas of {ours.name} differ from those it runs with; give the changed task a new name"
+    if changes_schema(ours, theirs) and not new_version:
+        message = (
+            f"the schemas of {ours.name} differ from those it runs with (schema version {ours.schema_version}), and "
+            "its examples cannot teach them. `apprentice apply --new-version` starts a new schema version: the task "
+            "learns from the beginning, the old examples are kept apart"
+        )
         raise _refusal("SchemaChanged", message)
     check_settings(theirs)
+
+
+def check_budget(settings: BudgetSettings) -> None:
+    """Raises `ApplicationError` of type SettingsRefused."""
+    try:
+        Calendar(settings.timezone)
+    except (ValueError, KeyError, OSError):
+        raise _refusal("SettingsRefused", f"there is no time zone {settings.timezone[:60]!r}") from None
 
 
 def _refusal(kind: str, message: str) -> ApplicationError:

@@ -10,14 +10,16 @@ the order in which they began, so that concurrent updates that use them do not r
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities import contract
 from apprentice.accounting import BudgetExhausted
+from apprentice.datasets import input_hash
 from apprentice.lifecycle import Lifecycle
 from apprentice.messages import (
     Action,
@@ -35,27 +37,49 @@ from apprentice.messages import (
 )
 from workflows import policies
 from workflows.burst import Burst
+from workflows.failures import PAID, charged, named
+from workflows.sharing import Sharing
+from workflows.till import Till
 
-# Refusals before anything was sent to a model.
-NEVER_ASKED = {"RequestIdReused", "SettingsUnknown"}
+# Of a request that gets the answer of another.
+COPY = Route(remote=True, local=False, reason=RouteReason.SHARED)
 
 
 class Serving:
-    """Serves one request with a task's brain. `actions` is what the brain asked for in the end."""
+    """Serves one request with a task's brain. `actions` is what the brain asked for in the end.
 
-    def __init__(self, brain: Lifecycle, request: TaskRequest, digest: str, burst: Burst) -> None:
+    Without `sharing` (in runs begun by 0.1.0) nobody waits for room under a cap or for another's answer.
+    """
+
+    def __init__(
+        self, brain: Lifecycle, request: TaskRequest, digest: str, burst: Burst, till: Till, sharing: Sharing | None
+    ) -> None:
         self.brain = brain
         self.request = request
         self.digest = digest
         self.burst = burst
+        self.till = till
+        self.sharing = sharing
         self.actions: list[Action] = []
         self._admission = str(workflow.uuid4())
-        self._lost = Decimal(0)
+        self._input_hash = input_hash(request.input) if sharing else ""
+        self._lost = self._in_doubt = Decimal(0)
 
     async def run(self) -> TaskResult:
         """Raises `ApplicationError` of type BudgetExhausted, or of the remote model's error."""
         try:
-            route = self.brain.admit(self.request, workflow.random().random(), workflow.now())
+            return await self._run()
+        finally:
+            self._stop_leading(answered=False)
+
+    async def _run(self) -> TaskResult:
+        coin = workflow.random().random()
+        if self.brain.policy(coin, workflow.now()).remote and (copy := await self._others_answer()):
+            return await self._finish(COPY, copy, None)
+        try:
+            route = await self._funded(
+                lambda patient: self.brain.admit(self.request, coin, workflow.now(), patient=patient)
+            )
         except BudgetExhausted as error:
             raise self._refused(error, None) from None
         remote, local = await asyncio.gather(self._remote(route), self._local(route))
@@ -77,9 +101,13 @@ class Serving:
             if not unsure:
                 return route, None, local
         reason = RouteReason.LOCAL_FAILED if failed else RouteReason.DEFERRED
+        if copy := await self._others_answer():
+            return COPY, copy, None
         try:
-            second = self.brain.defer(self.request, route, reason, workflow.now())
-        except BudgetExhausted as error:  # pragma: no cover - there is a version, so defer never raises today
+            second = await self._funded(
+                lambda patient: self.brain.defer(self.request, route, reason, workflow.now(), patient=patient)
+            )
+        except BudgetExhausted as error:
             raise self._refused(error, route) from None
         if second.remote:
             answer = await self._remote(second)
@@ -122,7 +150,9 @@ class Serving:
             score=score,
             example=served.example,
             replayed=replayed,
+            copied=served.copied,
             lost=self._lost,
+            in_doubt=self._in_doubt,
         )
         self.actions = self.brain.observe(outcome, workflow.now())
         answer = served.answer
@@ -141,10 +171,31 @@ class Serving:
                 propensity=route.propensity,
                 cost=answer.cost,
                 replayed=replayed,
+                copied=served.copied,
             ),
         )
 
-    async def _remote(self, route: Route) -> Reply | ApplicationError | None:
+    async def _funded(self, attempt: Callable[[bool], Route]) -> Route:
+        """The route, when there is room for it or none is to be expected. Raises `BudgetExhausted`."""
+        if self.sharing is None:
+            return attempt(False)
+        return await self.till.fund(lambda: attempt(True))
+
+    async def _others_answer(self) -> Reply | None:
+        """The answer that another request with the same input gets just now; None if this one has to ask."""
+        if self.sharing is None:
+            return None
+        while leader := await self.sharing.follow(self._input_hash, self.request.request_id):
+            copy = await self._remote(COPY, leader)
+            if isinstance(copy, Reply):
+                return copy
+        return None
+
+    def _stop_leading(self, *, answered: bool) -> None:
+        if self.sharing is not None:
+            self.sharing.done(self._input_hash, self.request.request_id, answered=answered)
+
+    async def _remote(self, route: Route, copy_of: str | None = None) -> Reply | ApplicationError | None:
         if not route.remote:
             return None
         settings = self.brain.settings
@@ -155,11 +206,12 @@ class Serving:
             schema_version=settings.schema_version,
             reserved=route.reserved,
             fair=route.fair,
+            copy_of=copy_of,
         )
         await self.burst.wait(len(call.model_dump_json().encode()))
         timeout = timedelta(seconds=settings.remote.timeout_seconds + 5)
         try:
-            return await workflow.execute_activity(
+            reply = await workflow.execute_activity(
                 contract.ask_remote,
                 call,
                 start_to_close_timeout=timeout,
@@ -169,8 +221,12 @@ class Serving:
                 summary=f"{settings.remote.model}: {route.reason}",
             )
         except ActivityError as error:
-            self._lost += _charged(error, route.reserved)
-            return _cause(error)
+            cause, cost = named(error), charged(error, route.reserved)
+            self._lost += cost
+            self._in_doubt += Decimal(0) if cause.type in PAID else cost
+            return cause
+        self._stop_leading(answered=True)
+        return reply
 
     async def _local(self, route: Route) -> Reply | ApplicationError | None:
         if not route.local or route.version is None:
@@ -196,7 +252,7 @@ class Serving:
                 summary=f"version {route.version}",
             )
         except ActivityError as error:
-            return _cause(error)
+            return named(error)
 
     async def _compare(self, route: Route, remote: Reply, local: Reply) -> float | None:
         """The score; None if the evaluator failed, which must not cost the caller the answer."""
@@ -219,7 +275,7 @@ class Serving:
                 summary=settings.evaluator,
             )
         except ActivityError as error:
-            workflow.logger.warning("no score for request %s: %s", self.request.request_id, _cause(error).type)
+            workflow.logger.warning("no score for request %s: %s", self.request.request_id, named(error).type)
             return None
 
     def _refused(self, error: BudgetExhausted, route: Route | None) -> ApplicationError:
@@ -233,29 +289,7 @@ class Serving:
             route=route,
             error=error.type or "ApplicationError",
             lost=self._lost,
+            in_doubt=self._in_doubt,
         )
         self.actions = self.brain.observe(outcome, workflow.now())
         return error
-
-
-def _charged(error: ActivityError, reserved: Decimal) -> Decimal:
-    """What a failed call has to be counted at: the activity says, else nobody knows and it is the upper bound."""
-    cause = error.cause
-    if not isinstance(cause, ApplicationError):
-        return reserved
-    if cause.type in NEVER_ASKED:
-        return Decimal(0)
-    for detail in cause.details:
-        if isinstance(detail, dict) and "charged" in detail:
-            return Decimal(detail["charged"])
-    return reserved
-
-
-def _cause(error: ActivityError) -> ApplicationError:
-    """The error behind a failed activity, always by name."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError):
-        return ApplicationError(cause.message, *cause.details, type=cause.type or "ActivityFailed", non_retryable=True)
-    if isinstance(cause, TimeoutError):
-        return ApplicationError("no answer in time", type="TimedOut", non_retryable=True)
-    return ApplicationError(str(cause or error), type="ActivityFailed", non_retryable=True)

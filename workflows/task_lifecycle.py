@@ -16,27 +16,35 @@ with workflow.unsafe.imports_passed_through():
         FineTuneOutcome,
         FineTuneRequest,
         ForceRemote,
+        Grant,
         HistoryPoint,
         Message,
         Order,
         PauseCoaching,
+        Recall,
+        Reconcile,
         Resume,
         Retrain,
+        Standing,
         StartFineTune,
         TaskRequest,
         TaskResult,
         TaskStatus,
     )
+    from apprentice.orders import settings_after
     from apprentice.schema import SchemaError, compile_schema
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
     from workflows import policies
     from workflows.burst import LARGEST_INPUT, Burst
+    from workflows.failures import named
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
     from workflows.refusals import check_change
     from workflows.serving import Serving
+    from workflows.sharing import Sharing
     from workflows.story import Story
+    from workflows.till import Till
 
 # Rolling over more often than needed is felt by callers (a second, measured), a longer history costs replay time, which
 # has to stay well under the client's TASK_TIMEOUT (about 5,000 events a second on a busy core). The server's own
@@ -44,6 +52,9 @@ with workflow.unsafe.imports_passed_through():
 EVENTS_A_RUN = 10_000
 BYTES_A_RUN = 16 * 1024 * 1024
 UPDATES_A_RUN = 1_800
+# Runs that began before these rules go on without them: requests share answers in flight, wait for room under a cap,
+# and coaching stops before the last of a cap is spent.
+SINCE_0_2 = "0.2: sharing, waiting for room, coaching pauses first"
 
 
 class LifecycleStart(Message):
@@ -57,7 +68,11 @@ class LifecycleStart(Message):
 class TaskLifecycleWorkflow:
     @workflow.init
     def __init__(self, start: LifecycleStart) -> None:
-        self.brain = Lifecycle(start.settings, start.state)
+        today = workflow.patched(SINCE_0_2)
+        self.brain = Lifecycle(start.settings, start.state, spares=today)
+        self.till = Till(self.brain)
+        self.sharing = Sharing() if today else None
+        self.changing = False
         self.story = Story()
         self.digest: str | None = None
         self.in_flight: set[str] = set()
@@ -72,8 +87,9 @@ class TaskLifecycleWorkflow:
     @workflow.run
     async def run(self, start: LifecycleStart) -> None:
         await self._register(self.brain.settings)
+        self.till.resume()
         self.story.tell(self.brain)
-        while not self._rolls_over():
+        while not self._rolls_over() and not self.brain.state.retired:
             await self._wait()
             await self._start_fine_tunes()
             if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
@@ -83,6 +99,10 @@ class TaskLifecycleWorkflow:
         while self.fine_tunes or not workflow.all_handlers_finished():
             await self._start_fine_tunes()
             await workflow.wait_condition(lambda: bool(self.fine_tunes) or workflow.all_handlers_finished())
+        await self.till.quiet()
+        if self.brain.state.retired:
+            await self._retire()
+            return
         workflow.continue_as_new(LifecycleStart(settings=self.brain.settings, state=self.brain.state))
 
     # --- requests ----------------------------------------------------------------------------------------------
@@ -96,7 +116,7 @@ class TaskLifecycleWorkflow:
         while self.digest is None or request.request_id in self.in_flight:
             await workflow.wait_condition(lambda: self.digest is not None and request.request_id not in self.in_flight)
         self.in_flight.add(request.request_id)
-        serving = Serving(self.brain, request, self.digest, self.burst)
+        serving = Serving(self.brain, request, self.digest, self.burst, self.till, self.sharing)
         try:
             return await serving.run()
         except ApplicationError:
@@ -109,6 +129,7 @@ class TaskLifecycleWorkflow:
         finally:
             self.in_flight.discard(request.request_id)
             self._act(serving.actions)
+            self.till.advance()
 
     @submit.validator
     def _check(self, request: TaskRequest) -> None:
@@ -126,12 +147,18 @@ class TaskLifecycleWorkflow:
 
     @workflow.update
     async def operate(self, order: Order) -> TaskStatus:
-        """Carry out an order; how the task stands after it."""
-        if isinstance(order, ApplySettings):
-            await self._register(order.settings)
-        self._act(self.brain.operate(order, workflow.now()))
-        if isinstance(order, ApplySettings):
-            self._compile()
+        """Carry out an order; how the task stands after it.
+
+        Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled.
+        """
+        settings = settings_after(order, self.brain.settings)
+        if settings != self.brain.settings or isinstance(order, ApplySettings):
+            await self._change(order, settings)
+        elif isinstance(order, Reconcile):
+            await self._reconcile(order)
+        else:
+            self._act(self.brain.operate(order, workflow.now()))
+        self.till.advance()
         self.story.tell(self.brain)
         return self.status()
 
@@ -139,7 +166,7 @@ class TaskLifecycleWorkflow:
     def _check_order(self, order: Order) -> None:
         self._refuse_while_draining()
         if isinstance(order, ApplySettings):
-            check_change(self.brain.settings, order.settings)
+            check_change(self.brain.settings, order.settings, new_version=order.new_version)
 
     @workflow.signal
     def force_remote(self, order: ForceRemote | None = None) -> None:
@@ -172,6 +199,17 @@ class TaskLifecycleWorkflow:
         self._act(self.brain.observe(outcome, workflow.now()))
         self.story.tell(self.brain)
 
+    @workflow.signal
+    def granted(self, grant: Grant | None = None) -> None:
+        """The budget for all tasks has answered a draw."""
+        if grant is not None:
+            self.till.granted(grant)
+
+    @workflow.signal
+    def recalled(self, recall: Recall | None = None) -> None:
+        """The budget for all tasks wants back what is unused."""
+        self.till.recalled(recall or Recall())
+
     @workflow.query
     def status(self) -> TaskStatus:
         """How the task stands now."""
@@ -189,8 +227,45 @@ class TaskLifecycleWorkflow:
         self.input_schema = compile_schema(settings.input_schema, settings.name)
 
     def _refuse_while_draining(self) -> None:
-        if self.draining:
+        if self.draining or self.changing:
             raise ApplicationError("the workflow is rolling over; send this again", type="RollingOver")
+
+    async def _change(self, order: Order, settings: TaskSettings) -> None:
+        """Go on with other settings. For other schemas, requests that came before are answered first."""
+        budget = self.brain.settings.shared_budget
+        try:
+            if settings.schema_version != self.brain.settings.schema_version:
+                self.changing = True
+                await workflow.wait_condition(lambda: not self.in_flight)
+            standing = await self._register(settings)
+            self._act(self.brain.operate(order, workflow.now()))
+            if self.changing:
+                self.brain.resume_from(standing, workflow.now())
+            self._compile()
+        finally:
+            self.changing = False
+        if budget is not None and settings.shared_budget != budget:
+            await self.till.leave(budget)
+
+    async def _reconcile(self, order: Reconcile) -> None:
+        try:
+            await workflow.execute_activity(
+                contract.reconcile,
+                args=[self.brain.settings.name, order],
+                start_to_close_timeout=policies.PERSIST_TIMEOUT,
+                retry_policy=policies.PERSIST,
+                summary="a call in doubt",
+            )
+        except ActivityError as error:
+            raise named(error) from None
+        self._act(self.brain.operate(order, workflow.now()))
+
+    async def _retire(self) -> None:
+        """Give back what was granted and tell what is to be told. Requests that come meanwhile find no task."""
+        if self.brain.settings.shared_budget is not None:
+            await self.till.leave(self.brain.settings.shared_budget)
+        if self.delivery is not None:
+            await self.delivery
 
     def _order(self, order: Order) -> None:
         self._act(self.brain.operate(order, workflow.now()))
@@ -231,7 +306,7 @@ class TaskLifecycleWorkflow:
         )
         return full or not self.in_flight
 
-    async def _register(self, settings: TaskSettings) -> None:
+    async def _register(self, settings: TaskSettings) -> Standing:
         standing = await workflow.execute_activity(
             contract.register_settings,
             settings,
@@ -239,8 +314,10 @@ class TaskLifecycleWorkflow:
             retry_policy=policies.PERSIST,
             summary="settings",
         )
-        self.brain.resume_from(standing)
+        if self.digest is None:
+            self.brain.resume_from(standing, workflow.now())
         self.digest = standing.settings_digest
+        return standing
 
     async def _start_fine_tunes(self) -> None:
         while self.fine_tunes:

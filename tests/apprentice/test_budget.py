@@ -156,7 +156,7 @@ def test_each_cap_binds_by_itself() -> None:
     ],
 )
 def test_a_day_is_as_long_as_the_clocks_say(zone: str, now: datetime, hours: int) -> None:
-    assert budget(zone=zone).resets("daily", now) - now == timedelta(hours=hours)
+    assert budget(zone=zone).calendar.resets("daily", now) - now == timedelta(hours=hours)
 
 
 @given(
@@ -167,7 +167,7 @@ def test_a_day_is_as_long_as_the_clocks_say(zone: str, now: datetime, hours: int
 def test_the_period_changes_exactly_when_it_resets(now: datetime, zone: str, period: Period) -> None:
     spending = budget(zone=zone)
     spending.settle("a", Decimal(1), now)
-    reset = spending.resets(period, now)
+    reset = spending.calendar.resets(period, now)
     assert now < reset <= now + timedelta(days={"daily": 2, "weekly": 8, "monthly": 32}[period])
     assert spending.settled(period, reset - timedelta(seconds=1)) == 1
     assert spending.settled(period, reset) == 0

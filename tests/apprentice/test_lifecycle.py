@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import settings as limits
@@ -149,8 +150,9 @@ TestConcurrentSpending = ConcurrentSpending.TestCase
 TestConcurrentSpending.settings = limits(max_examples=25, stateful_step_count=25, deadline=None)
 
 
-def capped(daily: str) -> TaskSettings:
-    return task_settings(budget=BudgetSettings(daily=Decimal(daily)), local=NEVER)
+def capped(daily: str, coaching_share: float = 1.0, **budget: Any) -> TaskSettings:
+    caps = BudgetSettings(daily=Decimal(daily), coaching_share=coaching_share, **budget)
+    return task_settings(budget=caps, local=NEVER)
 
 
 def test_spend_never_passes_the_cap_under_300_concurrent_requests() -> None:

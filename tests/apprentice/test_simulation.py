@@ -176,7 +176,7 @@ def test_an_allowance_too_small_to_learn_from_ends_in_errors_by_name() -> None:
 
 def test_a_cap_holds_as_in_service_and_opens_again_the_next_day() -> None:
     # The reservation of a call is its price here, so a cap of 0.30 is thirty calls a day.
-    used = task(budget=BudgetSettings(daily=Decimal("0.30")))
+    used = task(budget=BudgetSettings(daily=Decimal("0.30"), coaching_share=1))
     run = Run(traffic(200), used, seconds_between_requests=864.0)
     days = [run.served[day : day + 100] for day in (0, 100)]
     assert [sum(row.served_by is Source.REMOTE for row in day) for day in days] == [30, 30]

@@ -1,0 +1,33 @@
+"""What a failed activity means: the error behind it, by name, and what it may have cost."""
+
+from decimal import Decimal
+
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
+
+# Refusals before anything was sent to a model.
+NEVER_ASKED = {"RequestIdReused", "SettingsUnknown", "NothingToCopy"}
+# Errors of calls that were paid, at a known price, and gave nothing that can be served.
+PAID = {"ContentRefused", "InvalidAnswer"}
+
+
+def charged(error: ActivityError, reserved: Decimal) -> Decimal:
+    """What a failed call has to be counted at: the activity says, else nobody knows and it is the upper bound."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return reserved
+    if cause.type in NEVER_ASKED:
+        return Decimal(0)
+    for detail in cause.details:
+        if isinstance(detail, dict) and "charged" in detail:
+            return Decimal(detail["charged"])
+    return reserved
+
+
+def named(error: ActivityError) -> ApplicationError:
+    """The error behind a failed activity, always by name."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError):
+        return ApplicationError(cause.message, *cause.details, type=cause.type or "ActivityFailed", non_retryable=True)
+    if isinstance(cause, TimeoutError):
+        return ApplicationError("no answer in time", type="TimedOut", non_retryable=True)
+    return ApplicationError(str(cause or error), type="ActivityFailed", non_retryable=True)
