@@ -357,7 +357,7 @@ class Draw(Message):
 class Grant(Message):
     """The answer to a `Draw`: the task's lease now. `tight`: only for requests that no local model can answer.
 
-    `dry`: there was less than needed; `resets` is when the full cap begins anew.
+    `dry`: there was less than needed; `resets` is when the full cap begins anew. `frozen`: nothing may be spent at all.
     """
 
     type: Literal["grant"] = "grant"
@@ -365,6 +365,7 @@ class Grant(Message):
     lease: Lease
     tight: bool = False
     dry: bool = False
+    frozen: bool = False
     resets: AwareDatetime | None = None
 
 
@@ -373,6 +374,7 @@ class Recall(Message):
 
     type: Literal["recall"] = "recall"
     tight: bool = False
+    frozen: bool = False
 
 
 class CapStatus(Message):
