@@ -23,6 +23,7 @@ from apprentice.settings import TaskSettings
 from client import errors
 from client.connection import connect
 from client.lane import Lane
+from client.prompt_updates import with_prompt_updates
 from workflows import TaskLifecycleWorkflow
 from workflows.burst import LARGEST_INPUT
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
@@ -51,7 +52,7 @@ class Apprentice:
 
     def __init__(self, client: Client, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY) -> None:
         """`concurrency` bounds the requests of this client in flight for each task."""
-        self.client = client
+        self.client = with_prompt_updates(client)
         self.task_queue = task_queue
         self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
 
