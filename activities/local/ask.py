@@ -6,6 +6,7 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import Heartbeater
 from activities.local.model import ModelUnavailable
 from activities.local.serving import LocalModels
 from activities.store import RequestIdReused, Served, Store
@@ -33,7 +34,8 @@ class AskLocal:
                 replayed = served.admission != call.admission
                 return Reply(answer=served.answer, replayed=replayed, degraded=served.degraded)
             settings = await self._store.settings.get(call.settings_digest)
-            answer = await self._models.of(settings).answer(request.input, call.version)
+            async with Heartbeater():
+                answer = await self._models.of(settings).answer(request.input, call.version)
             if call.serves and (answer.confidence or 0.0) >= call.defer_below:
                 written = await self._store.journal.served_locally(
                     request.task, request.request_id, hashed, answer, call.degraded, self._clock(), call.admission
