@@ -34,8 +34,8 @@ from workflows.task_lifecycle import LifecycleStart
 CONCURRENCY = 8
 # After a kill -9 of its worker in the midst of a workflow task, a task waits this long: 5 to 6 s until the next answer
 # were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 6,000
-# events take 1.5 s, and three times that where others use the machine too; at 4 s, a replay that came too late was begun
-# again and again.
+# events take 1.5 s, and three times that where others use the machine too; with 4 s, a replay that was too late for it
+# was begun again and again.
 TASK_TIMEOUT = timedelta(seconds=5)
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
