@@ -23,6 +23,7 @@ from apprentice.settings import TaskSettings
 from client import errors
 from client.connection import connect
 from client.lane import Lane
+from client.prompt_updates import with_prompt_updates
 from workflows import TaskLifecycleWorkflow
 from workflows.burst import LARGEST_INPUT
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
@@ -32,8 +33,9 @@ from workflows.task_lifecycle import LifecycleStart
 # A stock server keeps ten updates in flight for a workflow and refuses the next; two are left to operators.
 CONCURRENCY = 8
 # After a kill -9 of its worker in the midst of a workflow task, a task waits this long: 5 to 6 s until the next answer
-# were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 10,000
-# events take about 2 s.
+# were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 6,000
+# events take 1.5 s, and three times that where others use the machine too; with 4 s, a replay that was too late for it
+# was begun again and again.
 TASK_TIMEOUT = timedelta(seconds=5)
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
@@ -51,7 +53,7 @@ class Apprentice:
 
     def __init__(self, client: Client, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY) -> None:
         """`concurrency` bounds the requests of this client in flight for each task."""
-        self.client = client
+        self.client = with_prompt_updates(client)
         self.task_queue = task_queue
         self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
 

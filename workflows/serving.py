@@ -248,6 +248,7 @@ class Serving:
                 contract.ask_local,
                 call,
                 start_to_close_timeout=timeout,
+                heartbeat_timeout=policies.LOCAL_HEARTBEAT,
                 retry_policy=policies.ASK_LOCAL,
                 summary=f"version {route.version}",
             )

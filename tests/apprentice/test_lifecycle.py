@@ -486,7 +486,7 @@ def test_a_repeated_end_of_a_fine_tune_changes_nothing() -> None:
 def test_an_error_of_many_pages_is_not_carried_along() -> None:
     brain = coached(training=2)
     brain.observe(failed(2, "no memory " * 100_000), T0)
-    assert len(brain.state.versions[-1].reason) == REASON_KEPT
+    assert 100 < len(brain.state.versions[-1].reason) <= REASON_KEPT
     assert len(brain.state.model_dump_json()) < 4000
 
 
