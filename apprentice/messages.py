@@ -580,11 +580,10 @@ class TaskStatus(Message):
 
 
 class SpentQuery(Message):
-    """Ask what was spent from `since` until `until`, by task and by day of the time zone. `task` None is all tasks."""
+    """Ask what was spent by calls begun since then, by task and by day of the time zone. `task` None is all tasks."""
 
     timezone: str
     since: AwareDatetime
-    until: AwareDatetime | None = None
     task: str | None = None
 
 

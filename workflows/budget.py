@@ -130,9 +130,7 @@ class BudgetWorkflow:
 
     async def _ask_store(self, task: str) -> None:
         """How much a life of the task that is gone has really spent."""
-        query = SpentQuery(
-            timezone=self.treasury.settings.timezone, since=self._since(), until=workflow.now(), task=task
-        )
+        query = SpentQuery(timezone=self.treasury.settings.timezone, since=self._since(), task=task)
         spent = await self._spent(query)
         self.treasury.audited(task, spent.get(task, {}))
         del self.audits[task]
