@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
     from workflows import policies
-    from workflows.burst import LARGEST_INPUT, Burst
+    from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
     from workflows.refusals import check_change
@@ -114,8 +114,8 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
-        if (size := len(request.model_dump_json().encode())) > LARGEST_INPUT:
-            message = f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most"
+        if (size := len(request.model_dump_json().encode())) > LARGEST_REQUEST:
+            message = f"the request is {size:,} bytes long; {LARGEST_REQUEST:,} are the most"
             raise ApplicationError(message, type="InvalidInput", non_retryable=True)
         try:
             self.input_schema.validate(request.input)

@@ -24,7 +24,7 @@ def worker(config: options.Config = options.DEFAULT_CONFIG, address: options.Add
 async def _work(config: Config, address: str | None) -> None:
     asked = stop_signals()
     queue = config.temporal.task_queue
-    async with connected(address, task_queue=queue) as apprentice, working(apprentice, config):
+    async with connected(address, settings=config.temporal) as apprentice, working(apprentice, config):
         server = apprentice.client.service_client.config.target_host
         show(f"worker on task queue {queue} of {server}; Ctrl-C stops it")
         await asked.wait()

@@ -47,7 +47,7 @@ async def test_an_odd_time_in_an_order_does_not_wedge_the_task(
         await answers(apprentice, settings)
 
 
-@pytest.mark.parametrize("arguments", [[], [None], [{}], ["text"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], [None], [{}], ["text"], [{}, {}], ["a", 1, None]], ids=str)
 @pytest.mark.parametrize("signal", SIGNALS)
 async def test_a_signal_with_the_wrong_arguments_does_not_wedge_the_task(
     running: Running, settings_of: SettingsOf, dev_env: DevEnv, signal: str, arguments: list[object]
