@@ -22,6 +22,7 @@ COMMANDS = {
     "status": ("status", "How all tasks stand, or everything about one."),
     "watch": ("watch", "The status, live."),
     "report": ("report", "What was saved, and at what quality."),
+    "codec-server": ("codec_server", "Let Temporal's Web UI read encrypted payloads, behind a token."),
     "simulate": ("simulate", "Forecast savings from recorded traffic, without a server."),
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
