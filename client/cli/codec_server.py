@@ -52,7 +52,7 @@ def codec_server(
 def _token(settings: TemporalSettings) -> str:
     if settings.codec_token_env is None:
         raise Failed(
-            "the codec server needs `temporal.codec_token_env` in the configuration, the name of an environment variable "
+            "the codec server needs `temporal.codec_token_env` in the configuration, naming an environment variable "
             "with a token of 16 characters or more: whoever knows it can read all payloads"
         )
     return os.environ[settings.codec_token_env].strip()

@@ -42,7 +42,7 @@ async def working(apprentice: Apprentice, config: Config) -> AsyncIterator[None]
     from workers.worker import worker
 
     client, settings = apprentice.client, config.temporal
-    await check_keys(client)
+    await check_keys(client, settings.task_queue)
     async with (
         worker(client, config.store.url, settings.task_queue),
         sweeping(client, blobs_of(settings), settings.payload_retention),

@@ -1,6 +1,7 @@
 """Stored payloads in a bucket of S3 or of a service that speaks its protocol."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from client.errors import ApprenticeError
@@ -8,6 +9,8 @@ from client.payloads.blobs import Blob
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
+
+TIMEOUT = timedelta(seconds=10)
 
 
 class NoBucket(ApprenticeError):
@@ -36,7 +39,9 @@ class BucketBlobs:
                 bucket,
                 prefix=prefix.strip("/") or None,
                 config={"endpoint": endpoint} if endpoint else None,
-                client_options={"allow_http": True} if endpoint and endpoint.startswith("http://") else None,
+                client_options={"allow_http": bool(endpoint and endpoint.startswith("http://")), "timeout": TIMEOUT},
+                # Who waits is a workflow task or a caller: Temporal tries again by itself.
+                retry_config={"max_retries": 3, "retry_timeout": TIMEOUT},
             )
         except BaseError as error:
             raise NoBucket(f"`temporal.payload_storage` cannot be used: {error}") from None
@@ -48,12 +53,10 @@ class BucketBlobs:
 
     async def get(self, name: str) -> bytes | None:
         """See `Blobs`."""
-        from obstore.exceptions import NotFoundError
-
         try:
             answer = await self._store.get_async(name)
             return bytes(await answer.bytes_async())
-        except NotFoundError:
+        except FileNotFoundError:
             return None
 
     async def stored(self, prefix: str) -> AsyncIterator[Blob]:

@@ -1,8 +1,8 @@
 """The codec server: lets Temporal's Web UI and command line read payloads, for those who have the token.
 
 The protocol is Temporal's (samples-go, codec-server/protocol.md): POST of Payloads as protobuf JSON to a path that ends
-in /decode, /encode or /download. Who asks shows the token as `Authorization: Bearer TOKEN` (`temporal --codec-auth`), or
-as the cookie that the page at / hands out for it: a browser sends it where the Web UI's codec settings say "include
+in /decode, /encode or /download. Who asks shows the token as `Authorization: Bearer TOKEN` (`temporal --codec-auth`),
+or as the cookie that the page at / hands out for it: a browser sends it where the Web UI's codec settings say "include
 cross-origin credentials".
 """
 

@@ -10,11 +10,10 @@ from workflows.ids import LIFECYCLE_PREFIX
 TASKS_LOOKED_AT = 20
 
 
-async def check_keys(client: Client) -> None:
+async def check_keys(client: Client, task_queue: str) -> None:
     """Raises PayloadUnreadable, naming the first task whose input cannot be read here."""
-    running = client.list_workflows(
-        "WorkflowType = 'TaskLifecycleWorkflow' AND ExecutionStatus = 'Running'", limit=TASKS_LOOKED_AT
-    )
+    query = f"WorkflowType = 'TaskLifecycleWorkflow' AND ExecutionStatus = 'Running' AND TaskQueue = '{task_queue}'"
+    running = client.list_workflows(query, limit=TASKS_LOOKED_AT)
     async for found in running:
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
         async for event in handle.fetch_history_events(page_size=1):

@@ -32,6 +32,7 @@ DRIVER = "apprentice"
 PURPOSE = b"apprentice/reference/1"
 NAME = re.compile(r"[\w%~-]{1,200}/[\w%~-]{1,200}/[0-9a-f]{64}", re.ASCII)
 LONGEST_PART = 200
+HASHED = "~"
 
 
 class Storage(ExternalStorage):
@@ -133,4 +134,4 @@ def folder_of(namespace: str, workflow_id: str) -> str:
 def part_of(name: str) -> str:
     """A name as a part of a path: never empty, never `.` or `..`, never too long."""
     part = quote(name, safe="").replace(".", "%2E") or "none"
-    return part if len(part) <= LONGEST_PART else hashlib.sha256(name.encode()).hexdigest()
+    return part if len(part) <= LONGEST_PART else HASHED + hashlib.sha256(name.encode()).hexdigest()

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from client.payloads.blobs import Blob, Blobs
-from client.payloads.storage import part_of
+from client.payloads.storage import HASHED, part_of
 
 logger = logging.getLogger(__name__)
 EVERY = timedelta(hours=6)
@@ -35,6 +35,8 @@ async def sweep(client: Client, blobs: Blobs, retention: timedelta, now: datetim
             old[blob.name.split("/")[1]].append(blob)
     removed = 0
     for part, candidates in old.items():
+        if part.startswith(HASHED):
+            continue  # no workflow of ours has a name that long; whose it is cannot be asked
         oldest = await _oldest_run(client, unquote(part), now)
         for blob in candidates:
             if blob.stored < oldest - MARGIN:

@@ -169,7 +169,7 @@ asyncio.run(main())
 
 
 @pytest.mark.crash
-async def test_a_writer_that_is_killed_leaves_whole_payloads_only(tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_leaves_whole_payloads_only(tmp_path: Path) -> None:
     for _ in range(3):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
@@ -179,10 +179,14 @@ async def test_a_writer_that_is_killed_leaves_whole_payloads_only(tmp_path: Path
         writer.wait()
         writer.stdout.close()
         blobs = FolderBlobs(tmp_path)
-        found = {int(blob.name[-64:], 16) async for blob in blobs.stored("n")}
+        found = {int(name, 16) for name in asyncio.run(_names(blobs))}
         assert found >= set(said)
         for number in found:
-            assert await blobs.get(f"n/w/{number:064x}") == bytes([number % 251]) * 3_000_000
+            assert asyncio.run(blobs.get(f"n/w/{number:064x}")) == bytes([number % 251]) * 3_000_000
+
+
+async def _names(blobs: FolderBlobs) -> list[str]:
+    return [blob.name[-64:] async for blob in blobs.stored("n")]
 
 
 async def test_equal_payloads_of_a_workflow_are_stored_once(tmp_path: Path) -> None:
