@@ -43,6 +43,8 @@ TASK_TIMEOUT = timedelta(seconds=5)
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # What a large request leaves in Temporal: a name and a hash, sealed.
 REFERENCE_BYTES = 1024
+# The SDK's words for an error whose message it could not decode.
+ENCODED_FAILURE = "Encoded failure"
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
 UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
@@ -214,7 +216,9 @@ def _named(cause: BaseException) -> errors.ApprenticeError:
 
 
 def _unreadable(cause: ApplicationError) -> errors.PayloadUnreadable | None:
-    """The worker could not read what we sent: Temporal wraps its error."""
+    """The worker could not read what we sent (Temporal wraps its error), or we cannot read its error."""
+    if cause.message == ENCODED_FAILURE:
+        return errors.PayloadUnreadable("the task's answer cannot be decrypted with our keys; are they the worker's?")
     inner = cause.__cause__
     if isinstance(inner, ApplicationError) and inner.type == "PayloadUnreadable":
         return errors.PayloadUnreadable(inner.message.removeprefix("a payload cannot be read: "))

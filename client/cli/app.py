@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from client.cli.lazy import LazyCommand, LazyGroup
-from client.cli.options import DEFAULT_CONFIG
+from client.cli.options import DEFAULT_CONFIG, config_in_use
 from workers.leaving import leave
 
 COMMANDS = {
@@ -66,6 +66,9 @@ def apprentice(
 
     Exit codes: 0 done; 1 some requests failed; 2 bad usage or configuration; 3 no server reachable; 130 Ctrl-C.
     """
+    source = ctx.get_parameter_source("config")
+    named = source is not None and source.name != "DEFAULT"
+    config_in_use.set(config if named or config.exists() else None)
     ctx.default_map = {name: {"config": config, "address": address} for name in COMMANDS}
 
 

@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 
-import click
-from click.core import ParameterSource
-
 from apprentice.config import ConfigError, load_temporal
 from apprentice.settings import TemporalSettings
 from client import Apprentice
 from client.apprentice import CONCURRENCY
 from client.cli.core_log import forward_core_log
+from client.cli.options import config_in_use
 from client.cli.output import Failed, note
 from client.errors import ApprenticeError, UnknownTask
 
@@ -53,15 +51,9 @@ async def connected(
 
 
 def settings_in_use() -> TemporalSettings | None:
-    """From the file that `apprentice --config` or the environment names, or that lies here. Raises ConfigError."""
-    context = click.get_current_context(silent=True)
-    root = context.find_root() if context else None
-    path = root.params.get("config") if root else None
-    if root is None or path is None:
-        return None
-    if not path.exists() and root.get_parameter_source("config") is ParameterSource.DEFAULT:
-        return None  # a client of services that lie elsewhere needs no file
-    return load_temporal(path, os.environ)
+    """Of the configuration that is in use, if there is one. Raises ConfigError."""
+    path = config_in_use.get()
+    return load_temporal(path, os.environ) if path else None
 
 
 async def unknown(apprentice: Apprentice, task: str) -> UnknownTask:
