@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         InvalidInput,
         NoServer,
         OrderRefused,
+        PayloadUnreadable,
         RequestFailed,
         UnknownTask,
     )
@@ -27,6 +28,7 @@ __all__ = [
     "InvalidInput",
     "NoServer",
     "OrderRefused",
+    "PayloadUnreadable",
     "RequestFailed",
     "TaskResult",
     "TaskStatus",

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -18,14 +20,17 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from apprentice.messages import ApplySettings, HistoryPoint, Order, TaskRequest, TaskResult, TaskStatus
-from apprentice.settings import TaskSettings
+from apprentice.config import load_temporal
+from apprentice.messages import ApplySettings, HistoryPoint, Order, TaskResult, TaskStatus
+from apprentice.settings import TaskSettings, TemporalSettings
 from client import errors
 from client.connection import connect
 from client.lane import Lane
+from client.payloads import NO_SETTINGS, converter_of, largest_request
 from client.prompt_updates import with_prompt_updates
+from client.requests import request_of
 from workflows import TaskLifecycleWorkflow
-from workflows.burst import LARGEST_INPUT
+from workflows.burst import BY_REFERENCE
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
 from workflows.refusals import check_settings
 from workflows.task_lifecycle import LifecycleStart
@@ -38,6 +43,10 @@ CONCURRENCY = 8
 # was begun again and again.
 TASK_TIMEOUT = timedelta(seconds=5)
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+# What a large request leaves in Temporal: a name and a hash, sealed.
+REFERENCE_BYTES = 1024
+# The SDK's words for an error whose message it could not decode.
+ENCODED_FAILURE = "Encoded failure"
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
 UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
@@ -52,18 +61,36 @@ class Apprentice:
     """
 
     def __init__(self, client: Client, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY) -> None:
-        """`concurrency` bounds the requests of this client in flight for each task."""
+        """`concurrency` bounds the requests of this client in flight for each task.
+
+        A client of your own making needs the data converter of the configuration: `client.payloads.converter_of`.
+        """
         self.client = with_prompt_updates(client)
+        self._largest = largest_request(client.data_converter)
         self.task_queue = task_queue
         self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, address: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+        cls,
+        address: str | None = None,
+        *,
+        config: str | Path | TemporalSettings | None = None,
+        task_queue: str | None = None,
+        concurrency: int = CONCURRENCY,
     ) -> AsyncIterator[Self]:
-        """Connect to the server of the standard environment, or at `address`. Raises `NoServer`."""
-        yield cls(await connect(address), task_queue=task_queue, concurrency=concurrency)
+        """Connect to the server of the standard environment, or at `address`.
+
+        `config` says how payloads travel: apprentice.yaml, of which only the block `temporal` is read (encryption keys,
+        storage of large payloads, the largest request), or that block as an object. By default the file that the
+        environment variable APPRENTICE_CONFIG names; without that, nothing is encrypted, a request is at most 100 KiB,
+        and what others encrypted or stored cannot be read. Raises NoServer, and ConfigError with the line at fault.
+        """
+        settings = _payload_settings(config)
+        converter = NO_SETTINGS if settings is None else converter_of(settings, os.environ)
+        queue = task_queue or (settings.task_queue if settings else "apprentice")
+        yield cls(await connect(address, converter), task_queue=queue, concurrency=concurrency)
 
     async def run(
         self,
@@ -80,15 +107,13 @@ class Apprentice:
         `deadline`: seconds that the caller waits. `attempt`: raise it to try a request again that has failed.
         Raises InvalidInput, UnknownTask, BudgetExhausted, RequestFailed, DeadlineExceeded, NoServer.
         """
-        request = TaskRequest(request_id=request_id or str(uuid4()), task=task, input=input)
-        content = request.model_dump_json().encode()
-        if len(content) > LARGEST_INPUT:
-            raise errors.InvalidInput(f"the request is {len(content):,} bytes long; {LARGEST_INPUT:,} are the most")
+        request, content = request_of(task, input, request_id or str(uuid4()), self._largest)
+        on_the_wire = len(content) if len(content) < BY_REFERENCE else REFERENCE_BYTES
         # With its content: the server answers a repeated update id unseen, also one that comes with another input.
         update_id = f"{request.request_id}~{attempt}~{hashlib.sha256(content).hexdigest()[:16]}"
         handle = self._handle(task)
         try:
-            async with asyncio.timeout(deadline), self._lanes[task].enter(len(content)):
+            async with asyncio.timeout(deadline), self._lanes[task].enter(on_the_wire):
                 return await _resend(
                     lambda: handle.execute_update(TaskLifecycleWorkflow.submit, request, id=update_id), task
                 )
@@ -141,6 +166,14 @@ class Apprentice:
         return self.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(task))
 
 
+def _payload_settings(config: str | Path | TemporalSettings | None) -> TemporalSettings | None:
+    """Raises ConfigError."""
+    if isinstance(config, TemporalSettings):
+        return config
+    path = config or os.environ.get("APPRENTICE_CONFIG")
+    return load_temporal(Path(path), os.environ) if path else None
+
+
 async def _resend[T](send: Callable[[], Awaitable[T]], task: str) -> T:
     """Send until it is answered or refused for good; only the caller's deadline ends the waiting."""
     pause = FIRST_PAUSE
@@ -170,6 +203,8 @@ def _named(cause: BaseException) -> errors.ApprenticeError:
     """The public error for a failed update."""
     if not isinstance(cause, ApplicationError):
         return errors.RequestFailed(type(cause).__name__, str(cause))
+    if why := _unreadable(cause):
+        return why
     match cause.type:
         case "InvalidInput":
             return errors.InvalidInput(cause.message)
@@ -180,3 +215,13 @@ def _named(cause: BaseException) -> errors.ApprenticeError:
             return errors.BudgetExhausted(cause.message, datetime.fromisoformat(resets) if resets else None)
         case kind:
             return errors.RequestFailed(kind or "ApplicationError", cause.message)
+
+
+def _unreadable(cause: ApplicationError) -> errors.PayloadUnreadable | None:
+    """The worker could not read what we sent (Temporal wraps its error), or we cannot read its error."""
+    if cause.message == ENCODED_FAILURE:
+        return errors.PayloadUnreadable("the task's answer cannot be decrypted with our keys; are they the worker's?")
+    inner = cause.__cause__
+    if isinstance(inner, ApplicationError) and inner.type == "PayloadUnreadable":
+        return errors.PayloadUnreadable(inner.message.removeprefix("a payload cannot be read: "))
+    return None

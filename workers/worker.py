@@ -11,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymen
 
 from activities.store import Store
 from workers.registration import WORKFLOWS, activities
+from workflows.tolerant import TolerantSignals
 
 # After a kill -9 a workflow task waits this long on the dead worker's own queue before another worker gets it.
 STICKY = timedelta(seconds=1)
@@ -39,6 +40,7 @@ async def worker(
             task_queue=task_queue,
             workflows=WORKFLOWS,
             activities=activities(store),
+            interceptors=[TolerantSignals()],
             # The sandbox took 28% of this process's time, for a core that has no clock, no coin and no I/O: tests see
             # to that, and replay the histories inside the sandbox.
             workflow_runner=UnsandboxedWorkflowRunner(),

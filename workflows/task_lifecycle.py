@@ -35,8 +35,9 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.schema import SchemaError, compile_schema
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
+    from apprentice.storable import why_not_storable
     from workflows import policies
-    from workflows.burst import LARGEST_INPUT, Burst
+    from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.failures import named
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
@@ -139,9 +140,12 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
-        if (size := len(request.model_dump_json().encode())) > LARGEST_INPUT:
-            message = f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most"
+        content = request.model_dump_json().encode()
+        if len(content) > LARGEST_REQUEST:
+            message = f"the request is {len(content):,} bytes long; {LARGEST_REQUEST:,} are the most"
             raise ApplicationError(message, type="InvalidInput", non_retryable=True)
+        if why := why_not_storable(content):
+            raise ApplicationError(why, type="InvalidInput", non_retryable=True)
         try:
             self.input_schema.validate(request.input)
         except SchemaError as error:

@@ -6,6 +6,6 @@ complete: paths are absolute, every remote model has its price, every task its s
 """
 
 from apprentice.config.errors import ConfigError
-from apprentice.config.loading import load, parse
+from apprentice.config.loading import load, load_temporal, parse
 
-__all__ = ["ConfigError", "load", "parse"]
+__all__ = ["ConfigError", "load", "load_temporal", "parse"]

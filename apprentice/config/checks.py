@@ -102,7 +102,7 @@ def providers(task: TaskSettings, around: Surroundings) -> Found:
 
 
 def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:
-    yield from _variable(settings.api_key_env, (*path, "api_key_env"), around.environ)
+    yield from variable(settings.api_key_env, (*path, "api_key_env"), around.environ)
     yield from _price(settings, currency, path)
     if settings.provider == "recorded":
         if settings.traffic is None:
@@ -127,10 +127,11 @@ def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
 
 def alerts(task: TaskSettings, around: Surroundings) -> Found:
     """The variable that holds the webhook is set."""
-    yield from _variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
+    yield from variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
 
 
-def _variable(name: str | None, path: KeyPath, environ: Mapping[str, str]) -> Found:
+def variable(name: str | None, path: KeyPath, environ: Mapping[str, str]) -> Found:
+    """The environment variable that is named here is set."""
     if name is None or environ.get(name):
         return
     if not _VARIABLE.fullmatch(name):

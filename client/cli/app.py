@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from client.cli.lazy import LazyCommand, LazyGroup
-from client.cli.options import DEFAULT_CONFIG
+from client.cli.options import DEFAULT_CONFIG, config_in_use
 from workers.leaving import leave
 
 COMMANDS = {
@@ -22,6 +22,7 @@ COMMANDS = {
     "status": ("status", "How all tasks stand, or everything about one."),
     "watch": ("watch", "The status, live."),
     "report": ("report", "What was saved, and at what quality."),
+    "codec-server": ("codec_server", "Let Temporal's Web UI read encrypted payloads, behind a token."),
     "simulate": ("simulate", "Forecast savings from recorded traffic, without a server."),
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
@@ -65,6 +66,9 @@ def apprentice(
 
     Exit codes: 0 done; 1 some requests failed; 2 bad usage or configuration; 3 no server reachable; 130 Ctrl-C.
     """
+    source = ctx.get_parameter_source("config")
+    named = source is not None and source.name != "DEFAULT"
+    config_in_use.set(config if named or config.exists() else None)
     ctx.default_map = {name: {"config": config, "address": address} for name in COMMANDS}
 
 

@@ -42,7 +42,7 @@ def apply(
 
 
 async def _apply(config: Config, address: str | None) -> Applied:
-    async with connected(address, task_queue=config.temporal.task_queue) as apprentice:
+    async with connected(address, settings=config.temporal) as apprentice:
         return await apply_config(apprentice, config)
 
 

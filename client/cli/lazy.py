@@ -25,6 +25,9 @@ EXIT_CODES = {
     "apprentice.config.errors.ConfigError": 2,
     "workers.search_attributes.SearchAttributesError": 2,
     "activities.store.errors.StoreError": 2,
+    "client.errors.PayloadUnreadable": 2,
+    "client.payloads.keyring.NoCipher": 2,
+    "client.payloads.bucket.NoBucket": 2,
     "client.errors.ApprenticeError": 1,
 }
 
