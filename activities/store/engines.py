@@ -1,6 +1,7 @@
 """How a database is opened, for each of them. Errors never show parameters: they are people's data."""
 
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -27,8 +28,12 @@ _SESSION = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
 
-def open_file(url: URL) -> Engine:
-    """SQLite."""
+def open_file(url: URL, *, create: bool = False) -> Engine:
+    """SQLite. Without `create`, a file that went away is an error: an empty one in its place would be a loss."""
+    assert url.database is not None
+    if not url.database.startswith("file:"):
+        mode = {"uri": "true", "mode": "rwc" if create else "rw"}
+        url = url.set(database=f"file:{quote(url.database)}").update_query_dict(mode)
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)

@@ -38,6 +38,7 @@ class FileDatabase:
     """
 
     def __init__(self, url: URL) -> None:
+        self._url = url
         self._engine = open_file(url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._bulk_thread = ThreadPoolExecutor(1, thread_name_prefix="store-bulk")
@@ -48,14 +49,15 @@ class FileDatabase:
 
     def prepare(self) -> None:
         """Make or upgrade the tables. Raises StoreError, SQLAlchemyError."""
-        with self._engine.connect().execution_options(**{WRITES: True}) as connection:
+        creating = open_file(self._url, create=True)
+        with creating.connect().execution_options(**{WRITES: True}) as connection:
             # Another process may be upgrading a large store.
             file = connection.connection.dbapi_connection
             assert file is not None
             file.execute("PRAGMA busy_timeout = 600000")
             with connection.begin():
                 upgrade(connection)
-            connection.invalidate()
+        creating.dispose()
 
     async def close(self) -> None:
         if self._closed:
