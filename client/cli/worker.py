@@ -36,7 +36,8 @@ def working(apprentice: Apprentice, config: Config) -> AbstractAsyncContextManag
     # Only the commands that work load what works: models, scikit-learn, the store.
     from workers.worker import worker
 
-    return worker(apprentice.client, config.store.url, config.temporal.task_queue)
+    store, queue = config.store, config.temporal.task_queue
+    return worker(apprentice.client, store.url, queue, retention=store.retention)
 
 
 def stop_signals() -> asyncio.Event:

@@ -84,7 +84,7 @@ asyncio.run(main())
 async def open_together(url: str, processes: int) -> list[str]:
     command = [sys.executable, "-c", OPEN, url]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    starting = [subprocess.Popen(command, **pipes) for _ in range(processes)]  # noqa: ASYNC220
+    starting: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(processes)]  # noqa: ASYNC220
     for each in starting:
         assert each.stdout.readline() == "ready\n"
     for each in starting:
