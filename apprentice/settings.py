@@ -214,7 +214,14 @@ class StoreSettings(Settings):
     """Where examples, the journal of paid calls and comparisons are kept."""
 
     url: str = Field(
-        "sqlite:///apprentice.db", description="SQLAlchemy URL; a relative file is relative to apprentice.yaml"
+        "sqlite:///apprentice.db",
+        description="sqlite:///FILE, relative to apprentice.yaml, or postgresql://USER@HOST/DATABASE (extra `postgres`; "
+        "PGPASSWORD or ~/.pgpass can hold the password)",
+    )
+    retention: Annotated[Duration, Field(ge=timedelta(days=1))] | None = Field(
+        None,
+        description="how long answered calls and comparisons are kept, at least 1d; None is for ever. A forgotten "
+        "request id is a new request. Examples, and calls whose outcome is unknown, are always kept",
     )
 
 

@@ -16,7 +16,7 @@ from activities.store.registering import RegisterSettings
 from activities.training.fine_tuning import FineTuning
 from workflows import WORKFLOWS
 
-__all__ = ["WORKFLOWS", "activities"]
+__all__ = ["WORKFLOWS", "activities", "utc_now"]
 
 
 def utc_now() -> datetime:

@@ -41,10 +41,10 @@ async def working(apprentice: Apprentice, config: Config) -> AsyncIterator[None]
     from client.payloads.sweep import sweeping
     from workers.worker import worker
 
-    client, settings = apprentice.client, config.temporal
+    client, settings, store = apprentice.client, config.temporal, config.store
     await check_keys(client, settings.task_queue)
     async with (
-        worker(client, config.store.url, settings.task_queue),
+        worker(client, store.url, settings.task_queue, retention=store.retention),
         sweeping(client, blobs_of(settings), settings.payload_retention),
     ):
         yield
