@@ -94,7 +94,7 @@ class TaskLifecycleWorkflow:
         await self._register(self.brain.settings)
         self.till.resume()
         self.story.tell(self.brain)
-        while not self._rolls_over() and not self.brain.state.retired:
+        while not self._ends():
             await self._wait()
             await self._start_fine_tunes()
             if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
@@ -290,7 +290,7 @@ class TaskLifecycleWorkflow:
         timeout = max(due - workflow.now(), timedelta(0)) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self._has_work() or self._rolls_over() or self.brain.next_due() != due,
+                lambda: self._has_work() or self._ends() or self.brain.next_due() != due,
                 timeout=timeout,
                 timeout_summary="next by the clock",
             )
@@ -301,6 +301,9 @@ class TaskLifecycleWorkflow:
     def _has_work(self) -> bool:
         waiting = bool(self.brain.state.undelivered) and (self.delivery is None or self.delivery.done())
         return bool(self.fine_tunes) or waiting
+
+    def _ends(self) -> bool:
+        return self.brain.state.retired or self._rolls_over()
 
     def _rolls_over(self) -> bool:
         """At an idle moment once it is suggested; at the limits in any case, by refusing new requests."""

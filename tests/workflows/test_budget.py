@@ -151,6 +151,8 @@ async def test_a_task_that_retires_gives_back_what_it_was_granted_and_begins_aga
         assert name not in (await running.status()).leases
         assert answered(await running.ask("b", 30)) == 6
         assert await running.apprentice.apply(running.tasks["a"])
+        [more] = await running.ask("a", 1, "again")
+        assert isinstance(more, BudgetExhausted)
         again = await running.apprentice.status(name)
         assert (again.examples, again.phase) == (4, 1)
 
