@@ -144,12 +144,18 @@ class Simulation(Settings):
 class ProviderSettings(Settings):
     """One remote model."""
 
-    provider: Literal["simulated", "recorded"]
+    provider: Literal["simulated", "recorded", "openai_compatible"]
     model: str = Field(min_length=1, description="the model's name, as its provider and the price list spell it")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
     price: Price | None = Field(None, description="overrides the price list; filled in from the list by `config.load`")
     max_output_tokens: int = Field(512, ge=1, description="upper bound of an answer, for the reservation")
     timeout_seconds: float = Field(60.0, gt=0, description="for one attempt")
+    base_url: str | None = Field(
+        None, description="openai_compatible: what stands before /chat/completions, such as http://localhost:8000/v1"
+    )
+    idempotent: bool = Field(
+        False, description="openai_compatible: the server answers and bills a repeated Idempotency-Key only once"
+    )
     traffic: str | None = Field(
         None, description='recorded: JSONL file of {"input", "output"} rows; relative to apprentice.yaml'
     )

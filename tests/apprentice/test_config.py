@@ -247,6 +247,28 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
             "remote: {provider: recorded, model: gpt-4o, traffic: no.jsonl}",
             "remote.traffic: there is no file 'no.jsonl'",
         ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o}",
+            "remote: the provider `openai_compatible` needs `base_",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'localhost:8000'}",
+            "remote.base_url: expected an address",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://:80'}",
+            "remote.base_url: expected an address",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://me:secret@host/v1'}",
+            "remote.base_url: holds a user or password",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://host/v1?key=1'}",
+            "remote.base_url: must end before",
+        ),
+        ("remote: {base_url: 'http://host/v1'}", "remote.base_url: has no effect with simulated"),
+        ("remote: {idempotent: true}", "remote.idempotent: has no effect with simulated"),
         ("remote: {additional_providers: [{provider: simulated}]}", "remote.additional_providers[0].model: is missing"),
         ("budget: {currency: EUR}", "the price list is in USD, the budget in EUR"),
         (
