@@ -302,5 +302,5 @@ async def test_a_long_call_beats_and_is_cancelled(bench: Callable[..., Bench]) -
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(beats) >= 4
-    standing = await one.store.journal.intend(_intent(call, one.settings), NOW)
+    standing = await one.store.journal.intend(_intent(call, one.settings, NOW), NOW)
     assert standing.state is CallState.INTENT
