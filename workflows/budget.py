@@ -12,7 +12,8 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.messages import BudgetStatus, Draw, Freeze, Message, SetCaps, SpentQuery
     from apprentice.orders import with_caps
     from apprentice.settings import BudgetSettings
-    from apprentice.treasury import Letter, Treasury, TreasuryState
+    from apprentice.treasury import Letter, Treasury
+    from apprentice.treasury_state import TreasuryState
     from workflows import policies
     from workflows.ids import lifecycle_id
     from workflows.refusals import check_budget

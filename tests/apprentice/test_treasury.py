@@ -14,7 +14,8 @@ from apprentice.accounting import Accounts, BudgetExhausted, RoomAwaited
 from apprentice.messages import Draw, Grant, Phase, Recall, RequestOutcome, Route, RouteReason
 from apprentice.settings import BudgetSettings, TaskSettings
 from apprentice.state import LifecycleState
-from apprentice.treasury import RECALL_FOR, Letter, Treasury, TreasuryState
+from apprentice.treasury import RECALL_FOR, Letter, Treasury
+from apprentice.treasury_state import TreasuryState
 from tests.apprentice.brain import PRICE, T0, remote_answer, request, task_settings
 
 ASK = Route(remote=True, local=False, reason=RouteReason.COLLECTING)
