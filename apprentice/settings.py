@@ -221,8 +221,8 @@ class StoreSettings(Settings):
 
     url: str = Field(
         "sqlite:///apprentice.db",
-        description="sqlite:///FILE, relative to apprentice.yaml, or postgresql://USER@HOST/DATABASE (extra `postgres`;"
-        " PGPASSWORD or ~/.pgpass can hold the password)",
+        description="sqlite:///FILE, relative to apprentice.yaml, or postgresql://USER@HOST/DATABASE (extra "
+        "`postgres`; PGPASSWORD or ~/.pgpass can hold the password)",
     )
     retention: Annotated[Duration, Field(ge=timedelta(days=1))] | None = Field(
         None,

@@ -24,14 +24,9 @@ from workers import watchdog
 
 USER, PASSWORD = "apprentice", "a-password-that-no-error-may-show"
 START_SECONDS = 60.0
-# Not flushing is safe here: a killed server loses nothing that the system has, and no test cuts the power.
-OPTIONS = (
-    "fsync=off",
-    "full_page_writes=off",
-    "listen_addresses=127.0.0.1",
-    "max_connections=300",
-    "log_lock_waits=on",
-)
+OPTIONS = ("listen_addresses=127.0.0.1", "max_connections=300")
+# Not flushing is safe in tests: a killed server loses nothing that the system has, and no test cuts the power.
+HASTY = ("fsync=off", "full_page_writes=off")
 
 
 class NoPostgresError(RuntimeError):
@@ -66,12 +61,13 @@ class PostgresServer:
     programs: Path
     port: int
     account: str | None
+    options: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
     guard: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @classmethod
-    def start(cls) -> "PostgresServer":
-        """Make a data folder and run a server on it."""
+    def start(cls, *, durable: bool = False) -> "PostgresServer":
+        """Make a data folder and run a server on it; `durable`: one that writes to the disk, for measurements."""
         folder = Path(tempfile.mkdtemp(prefix="apprentice-postgres-"))
         # PostgreSQL refuses to run as root: then it runs as `nobody`.
         account = "nobody" if os.geteuid() == 0 else None
@@ -80,7 +76,7 @@ class PostgresServer:
             programs = _readable(programs, folder)
             shutil.chown(folder, account)
             folder.chmod(0o755)
-        server = cls(folder, programs, _free_port(), account)
+        server = cls(folder, programs, _free_port(), account, OPTIONS if durable else OPTIONS + HASTY)
         secret = folder / "password"
         secret.write_text(PASSWORD)
         server._call("initdb", "-D", server.data, "-U", USER, "--pwfile", secret, *_INITDB)
@@ -110,7 +106,7 @@ class PostgresServer:
 
     def resume(self) -> None:
         """Run it (again) and wait until it takes connections."""
-        options = [part for option in (*OPTIONS, f"port={self.port}") for part in ("-c", option)]
+        options = [part for option in (*self.options, f"port={self.port}") for part in ("-c", option)]
         command = [str(part) for part in (self.programs / "postgres", "-D", self.data, "-k", self.folder, *options)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(

@@ -147,12 +147,26 @@ def settle(
     example: Split | None = None,
     served: bool = False,
 ) -> None:
-    values = {"state": state.value, "answer": answer, "cost": cost, "error": error, "served": served, "settled_at": now}
+    values = {
+        "state": state.value,
+        "answer": answer,
+        "cost": cost,
+        "error": _storable(error),
+        "served": served,
+        "settled_at": now,
+    }
     values |= {"admission": intent.admission, "example": None if example is None else example.value}
     # An attempt that was given up may still be answered, after a later one has failed: then it was paid after all.
     states = [CallState.INTENT] if state is CallState.FAILED else [CallState.INTENT, CallState.FAILED]
     key = {"of_task": intent.task, "of_request": intent.request_id, "from_states": [each.value for each in states]}
     connection.execute(_settled, key | values)
+
+
+def _storable(error: str | None) -> str | None:
+    """An error may quote what a provider sent: halves of characters, and NUL, which PostgreSQL does not take."""
+    return (
+        None if error is None else error.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    )
 
 
 def serve_locally(connection: Connection, row: dict[str, Any], answer: Answer) -> Served:

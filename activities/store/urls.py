@@ -45,4 +45,4 @@ def is_file(url: URL) -> bool:
 
 def shown(url: URL) -> str:
     """The URL as it may be shown: no password, and no query, which can hold one too."""
-    return url.set(query={}).render_as_string(hide_password=True)
+    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)

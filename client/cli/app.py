@@ -27,8 +27,12 @@ COMMANDS = {
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
     "retrain": ("orders", "Start a fine-tune now."),
+    "store": ("store", "Move the store to another database."),
 }
-"""Name -> module in this package, line of help. The module has the function of that name, `_` for `-`."""
+"""Name -> module in this package, line of help. The module has the function (or group) of that name, `_` for `-`."""
+
+GROUPS = {"store": ["migrate"]}
+"""Commands that have commands."""
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -69,7 +73,8 @@ def apprentice(
     source = ctx.get_parameter_source("config")
     named = source is not None and source.name != "DEFAULT"
     config_in_use.set(config if named or config.exists() else None)
-    ctx.default_map = {name: {"config": config, "address": address} for name in COMMANDS}
+    ours = {"config": config, "address": address}
+    ctx.default_map = {name: {**ours, **dict.fromkeys(GROUPS.get(name, ()), ours)} for name in COMMANDS}
 
 
 def main() -> None:

@@ -33,19 +33,23 @@ EXIT_CODES = {
 
 
 class LazyCommand(TyperCommand):
-    """A name and a line of help; `module` has the function, with its parameters, under the same name."""
+    """A name and a line of help; `module` has the function, with its parameters, under the same name, or a group."""
 
     def __init__(self, name: str, module: str, help: str) -> None:
         super().__init__(name, help=help)
         self.module = module
 
-    def load(self) -> TyperCommand:
+    def load(self) -> TyperCommand | TyperGroup:
         """The real command."""
         name = self.name or ""
-        app = typer.Typer(add_completion=False)
-        app.command(name)(getattr(import_module(self.module), name.replace("-", "_")))
+        real = getattr(import_module(self.module), name.replace("-", "_"))
+        if isinstance(real, typer.Typer):
+            app = real
+        else:
+            app = typer.Typer(add_completion=False)
+            app.command(name)(real)
         command = get_command(app)
-        assert isinstance(command, TyperCommand)
+        assert isinstance(command, TyperCommand | TyperGroup)
         return command
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

@@ -207,3 +207,10 @@ async def test_100_concurrent_writers_lose_nothing_and_count_right(store: Store,
     assert (ref.train, ref.holdout) == (splits.count(Split.TRAIN), splits.count(Split.HOLDOUT))
     assert await store.journal.spend("tickets") == Decimal("1.000")
     assert len([row async for row in store.examples.read(ref, Split.TRAIN, batch=64)]) == ref.train
+
+
+async def test_an_error_that_quotes_garbage_is_stored_readably(store: Store, call: Make, now: datetime) -> None:
+    one = call("a")
+    await store.journal.intend(one.intent, now)
+    await store.journal.rejected(one.intent, Decimal(0), "not JSON: 'x\x00y\ud800'", now)
+    assert (await store.journal.intend(one.intent, now)).error == "not JSON: 'x\ufffdy?'"
