@@ -127,5 +127,8 @@ budget:
 
 # store: {{url: sqlite:///apprentice.db}}
 # alerts: {{webhook_env: APPRENTICE_WEBHOOK}}
-# temporal: {{task_queue: apprentice}}
+# temporal:
+#   task_queue: apprentice
+#   encryption_key_env: APPRENTICE_PAYLOAD_KEYS  # encrypts what Temporal keeps; a key, or several: new,old
+#   # python -c "import base64, os; print(base64.b64encode(os.urandom(32)).decode())" makes one
 """

@@ -99,6 +99,7 @@ async def test_a_whole_life_leaves_no_plain_text_in_the_history_and_replays(
     async with serving(settings, both) as apprentice:
         result = await apprentice.run(settings.name, {"text": SECRET}, deadline=20)
         assert result.output["category"] in ("billing", "shipping", "account")
+        await apprentice.run(settings.name, {"text": SECRET * 20_000}, deadline=20)
         await apprentice.operate(settings.name, ApplySettings(settings=failing))
         with pytest.raises(RequestFailed):
             await apprentice.run(settings.name, {"text": f"{SECRET} again"}, deadline=60)
@@ -106,7 +107,8 @@ async def test_a_whole_life_leaves_no_plain_text_in_the_history_and_replays(
     text = history.to_json()
     assert SECRET not in text
     found = Counter(encodings(json.loads(text)))
-    assert found.keys() == {base64.b64encode(b"binary/encrypted").decode()}, found
+    names = {base64.b64decode(name) for name in found}
+    assert names == {b"binary/encrypted", b"json/protobuf"}, "references, which are sealed, and encrypted payloads"
     assert found.total() > 10
     failures = [event.activity_task_failed_event_attributes for event in history.events]
     assert {one.failure.message for one in failures if one.HasField("failure")} <= {"Encoded failure"}
