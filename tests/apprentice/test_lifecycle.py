@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import settings as limits
@@ -631,9 +631,9 @@ def test_the_state_stays_small_and_a_request_takes_no_longer_after_a_long_life()
     )
     sizes, times = [], []
     for batch in range(16):
-        began = perf_counter()
+        began = process_time()
         world.send(500)
-        times.append(perf_counter() - began)
+        times.append(process_time() - began)
         if world.brain.state.training:
             world.act(world.brain.observe(failed(world.brain.state.training, "x" * 10_000), world.now))
         for number in range(10):
