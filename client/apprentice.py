@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
 from temporalio.client import (
     Client,
     WorkflowHandle,
@@ -193,10 +194,15 @@ async def _resend[T](send: Callable[[], Awaitable[T]], task: str) -> T:
                 raise errors.UnknownTask(
                     f"task {task!r} is not running; see `apprentice status`, or start it with `apprentice apply`"
                 ) from None
-            if error.status not in UNREACHABLE:
+            if error.status not in UNREACHABLE and not _is_not_ready(error):
                 raise errors.ApprenticeError(f"the Temporal server refused: {error.message}") from error
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def _is_not_ready(error: RPCError) -> bool:
+    """Whether the server took nothing in, as no worker could get on with the workflow: it replays too slowly, say."""
+    return any(detail.Is(WorkflowNotReadyFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def _named(cause: BaseException) -> errors.ApprenticeError:

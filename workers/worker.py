@@ -1,5 +1,6 @@
 """The worker process: polls one task queue with all workflows and activities over one store."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 
+from activities.local.embedded.adapter import warm_up
 from activities.store import Store
 from workers.registration import WORKFLOWS, activities, utc_now
 from workers.retention import forgetting
@@ -63,4 +65,7 @@ async def worker(
             graceful_shutdown_timeout=GRACE,
         ) as running,
     ):
+        # The server hands a dead worker's calls to the next one after some seconds, all at once: those to a local model
+        # would wait for its libraries.
+        asyncio.get_running_loop().run_in_executor(None, warm_up)
         yield running

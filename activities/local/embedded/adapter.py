@@ -83,6 +83,12 @@ class Embedded:
         return student
 
 
+def warm_up() -> None:
+    """Import what students need, if it is installed: it takes one second, several on a busy machine."""
+    if importlib.util.find_spec("sklearn"):
+        from activities.local.embedded import student  # noqa: F401 - for the import's sake
+
+
 def _size(value: Any) -> int:
     """Characters of text inside a JSON value, roughly: numbers and keys count one each."""
     if isinstance(value, str):
