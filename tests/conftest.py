@@ -41,8 +41,8 @@ hypothesis.settings.load_profile("apprentice")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the user's own Temporal settings aside, for this process and its children."""
-    for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+    """Put the user's own Temporal and PostgreSQL settings aside, for this process and its children."""
+    for name in [name for name in os.environ if name.startswith(("TEMPORAL_", "PG"))]:
         del os.environ[name]
     os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
 

@@ -112,7 +112,9 @@ class PostgresServer:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, cwd=self.folder, user=self.account, start_new_session=True
             )
-        self.guard = subprocess.Popen([sys.executable, watchdog.__file__, str(os.getpid()), str(self.process.pid)])
+        # In a session of its own, or what kills the tests' process group kills the guard with it.
+        guard = [sys.executable, watchdog.__file__, str(os.getpid()), str(self.process.pid)]
+        self.guard = subprocess.Popen(guard, start_new_session=True)
         give_up = time.monotonic() + START_SECONDS
         while True:
             try:

@@ -112,6 +112,7 @@ def _enter(stack: ExitStack, url: URL, create: bool) -> Connection:
     stack.enter_context(connection.begin())
     if is_server(connection):
         # Against a worker that starts now: it can open the store and read, and waits with its first write.
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # each side waits for the other
         names = ", ".join(table.name for table in TABLES)
         connection.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
     return connection

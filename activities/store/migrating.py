@@ -16,6 +16,8 @@ from activities.store.errors import StoreError
 _FOLDER = Path(__file__).parent / "migrations"
 # Stores that start together wait for each other here: one makes the tables, the others find them.
 _LOCK = "SELECT pg_advisory_xact_lock(7233001)"
+# A large store takes minutes.
+_PATIENCE = "SET LOCAL lock_timeout = '10min'"
 # Alembic's `op` and `context` are of the whole process.
 _one_at_a_time = threading.Lock()
 
@@ -26,6 +28,7 @@ def upgrade(connection: Connection) -> None:
     All steps are one transaction: a kill in the middle leaves the store as it was.
     """
     if is_server(connection):
+        connection.execute(text(_PATIENCE))
         connection.execute(text(_LOCK))
     found = version(connection)
     if found == tables.SCHEMA:

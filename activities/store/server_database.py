@@ -23,6 +23,8 @@ ATTEMPTS = 5
 # Somebody else was faster, or we stood in each other's way: look again. (unique violation, serialization failure,
 # deadlock)
 _AGAIN = {"23505", "40001", "40P01"}
+# A server that has become a standby, or was set to read only: only a new connection can find the one that writes.
+_READ_ONLY = "25006"
 
 
 class ServerDatabase:
@@ -79,6 +81,8 @@ def _transaction[T](engine: Engine, work: Callable[[Connection], T]) -> T:
                 done = True
             return result
         except DBAPIError as error:
+            if _state(error) == _READ_ONLY:
+                engine.dispose()
             # A commit that broke off may have happened: the caller must find out, we must not do it again.
             if done or attempt == ATTEMPTS or not _worth_another(error):
                 raise
@@ -87,4 +91,9 @@ def _transaction[T](engine: Engine, work: Callable[[Connection], T]) -> T:
 
 def _worth_another(error: DBAPIError) -> bool:
     """A connection of the pool that a restart of the server has cut is found out by its first use."""
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _AGAIN
+    return error.connection_invalidated or _state(error) in _AGAIN
+
+
+def _state(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state

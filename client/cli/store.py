@@ -16,7 +16,9 @@ from apprentice.config import load
 from client.cli import options
 from client.cli.output import note, print_json, show, stderr
 
-store = typer.Typer(add_completion=False, no_args_is_help=True, help="Move the store to another database.")
+store = typer.Typer(
+    name="store", add_completion=False, no_args_is_help=True, help="Move the store to another database."
+)
 
 
 @store.callback()

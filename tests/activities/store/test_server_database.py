@@ -145,6 +145,25 @@ async def test_nobody_notices_a_server_that_restarted_while_nothing_was_asked(
         assert await store.journal.spend("tickets") == Decimal("0.040")
 
 
+async def test_a_database_that_was_read_only_for_a_while_is_written_again(
+    postgres_server: PostgresServer, postgres_url: str, call: Make
+) -> None:
+    name = postgres_url.rpartition("/")[2]
+    async with await Store.open(postgres_url) as store:
+        await call("before").make(store)
+        postgres_server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        postgres_server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="read-only"):
+                await call("meanwhile").make(store)
+        assert await store.journal.served("tickets", "r-before") is not None
+        postgres_server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        with pytest.raises(StoreError, match="read-only"):  # a connection that was made in the meantime
+            await call("last").make(store)
+        await call("after").make(store)
+        assert await store.journal.spend("tickets") == Decimal("0.002")
+
+
 async def test_a_wrong_password_is_an_error_that_does_not_show_it(postgres_url: str) -> None:
     with pytest.raises(StoreError, match="password authentication failed") as caught:
         await Store.open(postgres_url.replace(PASSWORD, "wrong-secret"))

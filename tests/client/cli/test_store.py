@@ -6,6 +6,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from activities.store import Store
 from tests.activities.store.conftest import make_call
 from tests.postgres import PASSWORD
@@ -32,6 +34,7 @@ async def apprentice(*arguments: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_the_store_moves_to_postgresql_once_no_worker_uses_it(tmp_path: Path, postgres_url: str) -> None:
     file = config(tmp_path)
     migrate = ["--config", str(file), "store", "migrate", "--to", postgres_url]
