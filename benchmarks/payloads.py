@@ -37,6 +37,7 @@ KIB = 1024
 SIZES = (1 * KIB, 90 * KIB, 200 * KIB)
 NEIGHBOURS = (256 * KIB, 512 * KIB, 1024 * KIB, 2048 * KIB, 4096 * KIB)
 CALLERS = 4
+WARM = 10
 NEVER = 10**9
 
 
@@ -78,7 +79,8 @@ async def task(address: str, converter: DataConverter, folder: Path) -> AsyncIte
         apprentice = Apprentice(client, task_queue=one.name, concurrency=CALLERS + 1)
         apprentice._largest = 8 * KIB * KIB
         await apprentice.apply(one)
-        await apprentice.run(one.name, {"text": "warm"})
+        for number in range(WARM):
+            await apprentice.run(one.name, {"text": f"warm {number}"})
         yield apprentice, one.name
 
 
@@ -132,9 +134,10 @@ async def _rates(address: str, folder: Path, rounds: int, requests: int) -> Tabl
     ways = converters(folder / "payloads")
     for size in SIZES:
         found: dict[str, list[float]] = {way: [] for way in ways}
-        for _ in range(rounds):
-            for way, converter in ways.items():
-                async with task(address, converter, folder) as (apprentice, name):
+        for number in range(rounds):
+            order = list(ways)[number % len(ways) :] + list(ways)[: number % len(ways)]
+            for way in order:
+                async with task(address, ways[way], folder) as (apprentice, name):
                     found[way].append(await rate(apprentice, name, size, requests))
         for way, rates in found.items():
             ratio = statistics.median(one / floor for one, floor in zip(rates, found["inline"], strict=True))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         OrderRefused,
         PayloadUnreadable,
         RequestFailed,
+        StorageFailed,
         UnknownTask,
     )
 
@@ -30,6 +31,7 @@ __all__ = [
     "OrderRefused",
     "PayloadUnreadable",
     "RequestFailed",
+    "StorageFailed",
     "TaskResult",
     "TaskStatus",
     "UnknownTask",

@@ -26,6 +26,10 @@ class PayloadUnreadable(ApprenticeError):
         super().__init__(f"a payload cannot be read: {why}")
 
 
+class StorageFailed(ApprenticeError):
+    """The storage of large payloads does not answer or has no room. Nothing was sent; it may be sent again."""
+
+
 class BudgetExhausted(ApprenticeError):
     """No cap has room for a remote call and no local model can answer. `resets`: when one will have."""
 

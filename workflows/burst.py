@@ -18,7 +18,7 @@ BYTES_A_TASK = 1400 * 1024
 # The largest request of a client that has no storage for larger ones.
 LARGEST_INPUT = 100 * 1024
 # A payload of this size or more is stored outside Temporal: a request just within LARGEST_INPUT, in the message that
-# carries it to an activity, still is not.
+# carries it to an activity, still is not. Histories rest on it: what was counted must be counted by a replay.
 BY_REFERENCE = LARGEST_INPUT + 4 * 1024
 # The largest request that any setting allows.
 LARGEST_REQUEST = 8 * 1024 * 1024

@@ -42,17 +42,8 @@ def blobs_of(settings: TemporalSettings) -> Blobs:
 
 def largest_request(converter: DataConverter) -> int:
     """In bytes, as JSON; without storage what every server takes in a payload."""
-    return next((driver.largest for driver in _drivers(converter)), LARGEST_INPUT)
-
-
-def store_of(converter: DataConverter) -> PayloadStore | None:
-    """The store of a converter of ours."""
-    return next(iter(_drivers(converter)), None)
-
-
-def _drivers(converter: DataConverter) -> list[PayloadStore]:
     drivers = converter.external_storage.drivers if converter.external_storage else ()
-    return [driver for driver in drivers if isinstance(driver, PayloadStore)]
+    return next((driver.largest for driver in drivers if isinstance(driver, PayloadStore)), LARGEST_INPUT)
 
 
 def _converter(keyring: Keyring | None, blobs: Blobs | None, largest: int) -> DataConverter:

@@ -10,7 +10,8 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from temporalio.converter import (
     StorageDriverStoreContext,
 )
 
+from client.errors import StorageFailed
 from client.payloads.blobs import Blobs
 from client.payloads.keyring import CannotDecrypt, Keyring
 from client.payloads.unreadable import unreadable
@@ -72,7 +74,8 @@ class PayloadStore(StorageDriver):
         for payload in payloads:
             data = payload.SerializeToString()
             name = f"{folder}/{hashlib.sha256(data).hexdigest()}"
-            await self.blobs.put(name, data)
+            with _named("stored"):
+                await self.blobs.put(name, data)
             claims.append(StorageDriverClaim(claim_data=self._seal({"name": name})))
         return claims
 
@@ -94,7 +97,8 @@ class PayloadStore(StorageDriver):
             return unreadable(f"its reference cannot be read: {error}")
         if not NAME.fullmatch(name):
             return unreadable("its reference is malformed")
-        data = await self.blobs.get(name)
+        with _named("read"):
+            data = await self.blobs.get(name)
         if data is None:
             return unreadable(
                 "it is not in `temporal.payload_storage`: clients and workers on several machines need a shared one"
@@ -124,6 +128,17 @@ class PayloadStore(StorageDriver):
             raise ValueError(str(error)) from None
         opened = json.loads(self.keyring.open(claim.get("key", ""), sealed, PURPOSE))
         return opened if isinstance(opened, dict) else {}
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """In a worker it fails the workflow task or the activity, which Temporal tries again; in a client it is said."""
+    try:
+        yield
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = f"a large payload cannot be {what} in `temporal.payload_storage`: {first}"
+        raise StorageFailed(message) from error
 
 
 def folder_of(namespace: str, workflow_id: str) -> str:

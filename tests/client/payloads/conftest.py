@@ -21,7 +21,6 @@ from workers.worker import worker
 from tests.workflows.conftest import settings_of as settings_of  # isort: skip
 
 KEY_ENV = "PAYLOAD_KEYS"
-Encrypted = Callable[..., AbstractAsyncContextManager[Apprentice]]
 
 
 def new_key() -> str:

@@ -18,7 +18,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.converter import StorageDriverStoreContext, StorageDriverWorkflowInfo
 
-from client import Apprentice, InvalidInput, PayloadUnreadable
+from client import Apprentice, InvalidInput, PayloadUnreadable, StorageFailed
 from client.payloads import NO_SETTINGS
 from client.payloads.folder import FolderBlobs
 from client.payloads.storage import folder_of
@@ -98,6 +98,19 @@ async def test_a_request_stored_where_the_worker_does_not_look_is_refused_by_nam
         with pytest.raises(PayloadUnreadable, match="payload_storage"):
             await elsewhere.run(settings.name, LARGE, deadline=20)
         await apprentice.run(settings.name, {"text": "two"}, deadline=20)
+
+
+async def test_a_storage_that_fails_is_named_and_the_task_goes_on_once_it_is_back(
+    serving: Serving, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    settings = settings_of()
+    async with serving(settings, converter(tmp_path)) as apprentice:
+        (tmp_path / "payloads").write_text("a file where the folder should be")
+        with pytest.raises(StorageFailed, match="payload_storage"):
+            await apprentice.run(settings.name, LARGE, deadline=20)
+        await apprentice.run(settings.name, {"text": "small"}, deadline=20)
+        (tmp_path / "payloads").unlink()
+        await apprentice.run(settings.name, LARGE, deadline=20)
 
 
 FORGED: list[dict[str, Any]] = [
