@@ -1,0 +1,72 @@
+"""Sending to a workflow until it is answered, or refused for good; refusals by their public names."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from temporalio.client import (
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from client import errors
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+# Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
+PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
+UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
+
+
+def checked(check: Callable[[], None]) -> None:
+    """Make a workflow's own check before anything is sent. Raises OrderRefused."""
+    try:
+        check()
+    except ApplicationError as error:
+        raise named(error) from None
+
+
+async def resend[T](send: Callable[[], Awaitable[T]], missing: errors.ApprenticeError) -> T:
+    """Send until it is answered or refused for good; only the caller's deadline ends the waiting.
+
+    `missing` is the error for a workflow that does not run.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await send()
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            if not (isinstance(cause, ApplicationError) and cause.type in PASSING):
+                raise named(cause) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):
+                raise error.__cause__ from None
+            # The server cut a long poll short; the update itself goes on under its id.
+        except WorkflowQueryRejectedError:
+            raise missing from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise missing from None
+            if error.status not in UNREACHABLE:
+                raise errors.ApprenticeError(f"the Temporal server refused: {error.message}") from error
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def named(cause: BaseException) -> errors.ApprenticeError:
+    """The public error for a failed update."""
+    if not isinstance(cause, ApplicationError):
+        return errors.RequestFailed(type(cause).__name__, str(cause))
+    match cause.type:
+        case "InvalidInput":
+            return errors.InvalidInput(cause.message)
+        case "SchemaChanged" | "SettingsRefused" | "NoSuchCall" | "OutcomeKnown":
+            return errors.OrderRefused(cause.message)
+        case "BudgetExhausted":
+            resets = cause.details[0] if cause.details else None
+            return errors.BudgetExhausted(cause.message, datetime.fromisoformat(resets) if resets else None)
+        case kind:
+            return errors.RequestFailed(kind or "ApplicationError", cause.message)
