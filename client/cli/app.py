@@ -26,6 +26,9 @@ COMMANDS = {
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
     "retrain": ("orders", "Start a fine-tune now."),
+    "budget": ("budget", "The caps for all tasks, and who holds what; set, freeze, unfreeze."),
+    "reconcile": ("orders", "Settle a call of unknown outcome at what it really cost."),
+    "retire": ("retire", "End a task; what it learnt stays."),
 }
 """Name -> module in this package, line of help. The module has the function of that name, `_` for `-`."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from client.cli.output import Failed, complain
 
@@ -31,17 +31,22 @@ EXIT_CODES = {
 
 
 class LazyCommand(TyperCommand):
-    """A name and a line of help; `module` has the function, with its parameters, under the same name."""
+    """A name and a line of help; `module` has the function, or a `Typer` with more commands, under the same name."""
 
     def __init__(self, name: str, module: str, help: str) -> None:
         super().__init__(name, help=help)
         self.module = module
 
-    def load(self) -> TyperCommand:
+    def load(self) -> TyperCommand | TyperGroup:
         """The real command."""
         name = self.name or ""
+        found = getattr(import_module(self.module), name.replace("-", "_"))
+        if isinstance(found, typer.Typer):
+            group = get_group(found)
+            group.name = name
+            return group
         app = typer.Typer(add_completion=False)
-        app.command(name)(getattr(import_module(self.module), name.replace("-", "_")))
+        app.command(name)(found)
         command = get_command(app)
         assert isinstance(command, TyperCommand)
         return command

@@ -1,12 +1,14 @@
 """How a report is drawn: savings first, then the curves, the days, the versions and the alerts."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from apprentice.accounting import COST_DIGITS
 from apprentice.messages import DaySpend, HistoryPoint, TaskStatus
 from client.cli.charts import Values, chart, sparkline
 from client.cli.figures import share, spent
@@ -33,7 +35,17 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
 def headline(status: TaskStatus) -> str:
     """The savings in a line."""
     saved = spent(status.spend, status.all_remote, status.currency)
-    return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
+    served = f"{status.local_share:.0%} of {status.requests:,} requests served locally"
+    if not status.copied:
+        return f"{saved}; {served}"
+    copied = f"{status.copied:,} answered by another's answer, which saved {money(copies(status), status.currency)}"
+    return f"{saved}; {served}, {copied}"
+
+
+def copies(status: TaskStatus) -> Decimal:
+    """What copied answers would have cost, at the mean price of a remote call."""
+    paid = status.requests - status.local - status.failed - status.copied
+    return (status.spend / paid * status.copied).quantize(COST_DIGITS) if paid > 0 else Decimal(0)
 
 
 def curves(history: Sequence[HistoryPoint], width: int, encoding: str) -> Iterable[RenderableType]:
