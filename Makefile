@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # A target's prerequisites are steps in order: setup, lint, server, tests.
 .NOTPARALLEL:
-.PHONY: help setup server demo test lint format bench lock clean
+.PHONY: help setup server demo test lint format bench chaos lock clean
 
 # A shell that forbids byte code would have every process compile the libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -49,9 +49,12 @@ format: $(STAMP) ## rewrite the code the way lint wants it
 bench: server ## measure the overhead; results go into benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.overhead $(ARGS)
 
+chaos: server ## kill, stop and break everything under load, then audit the books (ARGS="--seed 7 --faults 200")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 lock: $(if $(wildcard requirements.lock),$(STAMP)) ## resolve the dependencies anew (ARGS=--upgrade for the newest)
 	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock
-	@$(COMPILE) --extra embedded --extra postgres --constraint requirements.lock --output-file requirements-worker.lock
+	@$(COMPILE) --extra embedded --extra postgres --extra encryption --extra s3 --constraint requirements.lock --output-file requirements-worker.lock
 	@! grep -nE '[a-z]+://' requirements.lock requirements-worker.lock || { echo "lock: holds an address"; exit 1; }
 
 clean: ## remove what was built here (keeps the cached dev server)

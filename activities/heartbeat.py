@@ -31,6 +31,7 @@ class Heartbeater:
             await asyncio.wait([self._beating])
 
     async def _beat(self, seconds: float) -> None:
+        # The start is a sign of life too; an activity that ends before its first beat is due costs the server nothing.
         while True:
-            activity.heartbeat(*self._details)
             await asyncio.sleep(seconds)
+            activity.heartbeat(*self._details)

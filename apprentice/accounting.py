@@ -88,7 +88,7 @@ class Accounts:
 
     def room(self, amount: Decimal, now: datetime) -> Room:
         """Whether a call that costs at most `amount` may be made."""
-        if self.state.frozen or not self.budget.could_fit(amount, now):
+        if self.frozen or not self.budget.could_fit(amount, now):
             return Room.NONE
         if not self.budget.has_room(amount, now):
             return Room.IN_FLIGHT
@@ -97,6 +97,11 @@ class Accounts:
         if not self.purse.dry(now):
             return Room.NOT_GRANTED
         return Room.IN_FLIGHT if self.purse.could_fit(amount, now) else Room.NONE
+
+    @property
+    def frozen(self) -> bool:
+        """Whether an operator lets nothing be spent, by this task or by all."""
+        return self.state.frozen or (self.settings.shared_budget is not None and self.state.grants.frozen)
 
     def _reserve(self, route: Route, request: TaskRequest, amount: Decimal, now: datetime) -> Route:
         lease = self.purse.lease(now) if self.settings.shared_budget else None
@@ -114,7 +119,7 @@ class Accounts:
     def _exhausted(self, amount: Decimal, now: datetime) -> BudgetExhausted:
         resets = [self.budget.next_room(amount, now), self.state.grants.resets if self.settings.shared_budget else None]
         latest = max((time for time in resets if time), default=None)
-        return BudgetExhausted(amount, self.settings.budget.currency, latest, frozen=self.state.frozen)
+        return BudgetExhausted(amount, self.settings.budget.currency, latest, frozen=self.frozen)
 
     def close(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a finished request."""

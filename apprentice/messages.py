@@ -364,7 +364,7 @@ class Draw(Message):
 class Grant(Message):
     """The answer to a `Draw`: the task's lease now. `tight`: only for requests that no local model can answer.
 
-    `dry`: there was less than needed; `resets` is when the full cap begins anew.
+    `dry`: there was less than needed; `resets` is when the full cap begins anew. `frozen`: nothing may be spent at all.
     """
 
     type: Literal["grant"] = "grant"
@@ -372,6 +372,7 @@ class Grant(Message):
     lease: Lease
     tight: bool = False
     dry: bool = False
+    frozen: bool = False
     resets: AwareDatetime | None = None
 
 
@@ -380,6 +381,7 @@ class Recall(Message):
 
     type: Literal["recall"] = "recall"
     tight: bool = False
+    frozen: bool = False
 
 
 class CapStatus(Message):
@@ -590,11 +592,10 @@ class TaskStatus(Message):
 
 
 class SpentQuery(Message):
-    """Ask what was spent from `since` until `until`, by task and by day of the time zone. `task` None is all tasks."""
+    """Ask what was spent by calls begun since then, by task and by day of the time zone. `task` None is all tasks."""
 
     timezone: str
     since: AwareDatetime
-    until: AwareDatetime | None = None
     task: str | None = None
 
 

@@ -11,20 +11,8 @@ from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
 COPIED = {
-    *(
-        "requests",
-        "local",
-        "deferred",
-        "degraded",
-        "failed",
-        "copied",
-        "frozen",
-        "examples",
-        "holdout",
-        "version",
-        "training",
-    ),
-    *("coaching_paused", "spend", "all_remote", "versions", "alerts"),
+    *("requests", "local", "deferred", "degraded", "failed", "copied", "examples", "holdout", "version"),
+    *("training", "coaching_paused", "spend", "all_remote", "versions", "alerts"),
 }
 
 
@@ -46,6 +34,7 @@ def status(
         currency=settings.budget.currency,
         caps=accounts.budget.status(now),
         unknown=accounts.unknown(),
+        frozen=accounts.frozen,
         lease=accounts.purse.lease(now),
         schema_version=settings.schema_version,
         days=list(state.ledger.days.values()),

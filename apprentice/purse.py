@@ -22,16 +22,22 @@ TIGHT_FOR = timedelta(minutes=5)
 
 
 class Grants(BaseModel):
-    """What a purse remembers. `leases` are by day: today's, and older ones until the budget knows their end."""
+    """What a purse remembers. `leases` are by day: today's, and older ones until the budget knows their end.
+
+    `expected` is today's limit if the last draw gets all it wanted; `call` the upper bound of the last call.
+    """
 
     leases: dict[str, Lease] = {}
     number: int = 0
     waiting: bool = False
     closing: list[str] = []
     recalled: bool = False
+    frozen: bool = False
     tight_until: AwareDatetime | None = None
     dry_until: AwareDatetime | None = None
     resets: AwareDatetime | None = None
+    expected: Decimal = Decimal(0)
+    scarce_until: AwareDatetime | None = None
     call: Decimal = Decimal(0)
 
 
@@ -93,7 +99,9 @@ class Purse:
             Decimal(0) if leaves or grants.recalled or self.tight(now) or self.dry(now) else CALLS_AHEAD * grants.call
         )
         grants.number, grants.waiting, grants.recalled = grants.number + 1, True, False
-        room = self.room(now)
+        room, current = self.room(now), self.lease(now)
+        want = max(Decimal(0), need + ahead - room)
+        grants.expected = want + (current.limit if current else Decimal(0))
         return Draw(
             task=task,
             life=life,
@@ -101,7 +109,7 @@ class Purse:
             kept=[lease for day, lease in grants.leases.items() if day not in grants.closing],
             closed=[grants.leases[day] for day in grants.closing],
             need=max(Decimal(0), need - room),
-            want=max(Decimal(0), need + ahead - room),
+            want=want,
             leaves=leaves,
         )
 
@@ -117,12 +125,13 @@ class Purse:
         grants.leases[grant.lease.day] = grant.lease.model_copy(update={"settled": settled})
         grants.waiting, grants.closing = False, []
         grants.tight_until = now + TIGHT_FOR if grant.tight else None
-        grants.resets = grant.resets
+        grants.resets, grants.frozen = grant.resets, grant.frozen
         grants.dry_until = now + DRY_FOR if grant.dry else None
+        grants.scarce_until = now + DRY_FOR if grant.lease.limit < grants.expected else None
 
     def recall(self, recall: Recall, now: datetime) -> None:
         """The budget wants back what is unused, or has something new to say."""
-        self.grants.recalled, self.grants.dry_until = True, None
+        self.grants.recalled, self.grants.dry_until, self.grants.frozen = True, None, recall.frozen
         self.grants.tight_until = now + TIGHT_FOR if recall.tight else None
 
     def unanswered(self, now: datetime) -> None:
@@ -134,7 +143,8 @@ class Purse:
 
     def _runs_low(self, now: datetime) -> bool:
         grants = self.grants
-        if self.tight(now) or self.dry(now) or not grants.call:
+        scarce = grants.scarce_until is not None and now < grants.scarce_until
+        if scarce or self.tight(now) or self.dry(now) or not grants.call:
             return False
         return self.room(now) < CALLS_AHEAD // 4 * grants.call
 

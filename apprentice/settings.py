@@ -17,10 +17,19 @@ from pydantic_core import PydanticCustomError
 # Strict parsing (`apprentice.config`) takes neither a whole number for money nor text for a duration by itself.
 _ISO_DURATION = TypeAdapter(timedelta)
 _DURATION = re.compile(r"(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_BYTES = re.compile(r"(\d{1,12})\s*(?:([KMG])i?)?B?")
 
 
 def _exact(value: object) -> object:
     return Decimal(value) if type(value) is int else value
+
+
+def _bytes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if parts := _BYTES.fullmatch(value.strip()):
+        return int(parts[1]) * 1024 ** ("KMG".index(parts[2]) + 1 if parts[2] else 0)
+    raise PydanticCustomError("bytes", "expected a number of bytes such as 512KiB or 1MiB")
 
 
 def _duration(value: object) -> object:
@@ -39,6 +48,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Cap = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0)]
 # Ten years: a longer one would overflow the calendar when it is added to a date.
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
+# A request is one payload; a worker holds all that are in flight in memory, several times over.
+RequestBytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1024, le=8 * 1024 * 1024)]
 Tolerance = Annotated[float, Field(ge=0.0)]
 
 # Workflow id of the budget for all tasks. No task has it: theirs begin with `apprentice/`.
@@ -133,12 +144,18 @@ class Simulation(Settings):
 class ProviderSettings(Settings):
     """One remote model."""
 
-    provider: Literal["simulated", "recorded"]
+    provider: Literal["simulated", "recorded", "openai_compatible"]
     model: str = Field(min_length=1, description="the model's name, as its provider and the price list spell it")
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the key")
     price: Price | None = Field(None, description="overrides the price list; filled in from the list by `config.load`")
     max_output_tokens: int = Field(512, ge=1, description="upper bound of an answer, for the reservation")
     timeout_seconds: float = Field(60.0, gt=0, description="for one attempt")
+    base_url: str | None = Field(
+        None, description="openai_compatible: what stands before /chat/completions, such as http://localhost:8000/v1"
+    )
+    idempotent: bool = Field(
+        False, description="openai_compatible: the server answers and bills a repeated Idempotency-Key only once"
+    )
     traffic: str | None = Field(
         None, description='recorded: JSONL file of {"input", "output"} rows; relative to apprentice.yaml'
     )
@@ -203,7 +220,14 @@ class StoreSettings(Settings):
     """Where examples, the journal of paid calls and comparisons are kept."""
 
     url: str = Field(
-        "sqlite:///apprentice.db", description="SQLAlchemy URL; a relative file is relative to apprentice.yaml"
+        "sqlite:///apprentice.db",
+        description="sqlite:///FILE, relative to apprentice.yaml, or postgresql://USER@HOST/DATABASE (extra `postgres`;"
+        " PGPASSWORD or ~/.pgpass can hold the password)",
+    )
+    retention: Annotated[Duration, Field(ge=timedelta(days=1))] | None = Field(
+        None,
+        description="how long answered calls and comparisons are kept, at least 1d; None is for ever. A forgotten "
+        "request id is a new request. Examples, and calls whose outcome is unknown, are always kept",
     )
 
 
@@ -219,6 +243,25 @@ class TemporalSettings(Settings):
     """Where our workflows run. The connection comes from TEMPORAL_ADDRESS and the other standard settings."""
 
     task_queue: str = "apprentice"
+    encryption_key_env: str | None = Field(
+        None, description="name of the environment variable that holds the keys: inputs and outputs are encrypted"
+    )
+    codec_token_env: str | None = Field(
+        None, description="name of the environment variable that holds the password of `apprentice codec-server`"
+    )
+    payload_storage: str = Field(
+        ".apprentice/payloads",
+        min_length=1,
+        description="where large inputs and outputs are kept: a folder (relative to apprentice.yaml), or "
+        "s3://bucket/prefix; every client and worker has to reach it",
+    )
+    payload_endpoint: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="of an S3-compatible service; None is AWS itself"
+    )
+    payload_retention: Duration = Field(
+        timedelta(days=30), description="kept at least this long, and as long as a workflow run may need it"
+    )
+    max_payload: RequestBytes = Field(1024 * 1024, description="the largest request, in bytes (512KiB, 1MiB)")
 
 
 class TaskSettings(Settings):

@@ -1,5 +1,6 @@
 """Everything a lifecycle remembers: what continue-as-new carries over. Bounded, whatever ran before."""
 
+import json
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,9 +10,13 @@ from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, VersionStatus
 from apprentice.purse import Grants
 
-ALERTS_KEPT = 50
+# A full window (1,000 comparisons of 108 bytes) and the story take 170 KiB of the 256 that the state may; this is for
+# the rest. Texts count in bytes of JSON: a control character takes six.
+ALERTS_KEPT = 40
 VERSIONS_KEPT = 50
 POINTS_KEPT = 240
+TEXT_BYTES = 240
+POINT_DIGITS = 4
 
 
 class LifecycleState(BaseModel):
@@ -73,7 +78,9 @@ class LifecycleState(BaseModel):
 
     def remember(self, point: HistoryPoint) -> None:
         """Keep a point of the story; when there are too many, every second one goes and the stride doubles."""
-        self.history.append(point)
+        figures = {name: getattr(point, name) for name in ("correlation", "low", "high")}
+        rounded = {name: round(value, POINT_DIGITS) for name, value in figures.items() if value is not None}
+        self.history.append(point.model_copy(update=rounded))
         if len(self.history) > POINTS_KEPT:
             self.history = self.history[1::2]
             self.stride *= 2
@@ -84,13 +91,23 @@ class LifecycleState(BaseModel):
             self.versions = [
                 old.model_copy(update={"state": "retired"}) if old.state == "promoted" else old for old in self.versions
             ]
-        self.versions = [*self.versions, version][-VERSIONS_KEPT:]
+        kept = version.model_copy(update={"reason": clipped(version.reason)})
+        self.versions = [*self.versions, kept][-VERSIONS_KEPT:]
 
     def raise_alert(self, alert: Alert) -> None:
         """Keep an alert, and hold it for delivery. What was not delivered in time is still in `alerts`."""
+        alert = alert.model_copy(update={"message": clipped(alert.message)})
         self.alerts = [*self.alerts, alert][-ALERTS_KEPT:]
         self.undelivered = [*self.undelivered, alert][-ALERTS_KEPT:]
 
     def delivered(self, alert: Alert) -> None:
         """Nothing more to do about this alert."""
         self.undelivered = [held for held in self.undelivered if held.id != alert.id]
+
+
+def clipped(text: str) -> str:
+    """The text, if need be cut at the end so that its JSON takes no more than `TEXT_BYTES`."""
+    whole = text
+    while (size := len(json.dumps(text, ensure_ascii=False).encode(errors="replace"))) > TEXT_BYTES:
+        text = text[: len(text) * (TEXT_BYTES - 3) // size]
+    return text if text == whole else f"{text}…"

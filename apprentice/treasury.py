@@ -172,6 +172,7 @@ class Treasury:
             number=draw.number,
             lease=lease,
             tight=self._tight(now),
+            frozen=self.state.frozen,
             dry=dry,
             resets=self._resets(draw.need, now) if dry else None,
         )
@@ -200,7 +201,7 @@ class Treasury:
         return [*self._recall(others, now), *self._serve(now)]
 
     def _recall(self, tasks: list[str], now: datetime) -> list[Letter]:
-        return [(task, Recall(tight=self._tight(now))) for task in tasks]
+        return [(task, Recall(tight=self._tight(now), frozen=self.state.frozen)) for task in tasks]
 
     def _others(self, task: str) -> list[str]:
         """Who may hold something that is not used. One that waits itself has given back what it could."""

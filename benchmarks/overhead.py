@@ -1,6 +1,6 @@
 """What a request costs besides the models: requests a second and latency, beside the floor of the same run.
 
-    python -m benchmarks.overhead [--rounds 3] [--examples 1000,100000,1000000]
+    python -m benchmarks.overhead [--callers 1,8,32,128] [--rounds 3] [--examples 1000,100000,1000000]
 
 The models answer at once, so all that is left is ours, the SDK's and the server's. Server, worker and callers are three
 processes on this machine. Every figure is the median of the rounds, in which floor and paths take turns; the ratio is
@@ -15,19 +15,14 @@ import sqlite3
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 from rich.console import Console
 from rich.table import Table
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Worker
 
 from activities.local.embedded.student import Student
 from activities.local.model import version_dir
@@ -36,80 +31,15 @@ from apprentice.datasets import input_hash
 from apprentice.messages import Phase
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
-from benchmarks.floor import FloorWorkflow, echo
+from benchmarks.floor import FloorWorkflow
+from benchmarks.load import Ask, Measured, measure, settings, start
+from benchmarks.worker_process import FLOOR_QUEUE, QUEUE, worker_process
 from client import Apprentice
 from client.cli.generated_tickets import generate
 from workers.dev_server import dev_server
-from workers.worker import worker
-from workflows import TaskLifecycleWorkflow
-from workflows.ids import lifecycle_id
-from workflows.task_lifecycle import LifecycleStart
 
-QUEUE, FLOOR_QUEUE = "overhead", "floor"
 # Requests of one round, by callers: three to eight seconds each.
-REQUESTS = {1: 60, 8: 400, 32: 1000}
-NEVER = 10**9
-
-Ask = Callable[[str], Awaitable[object]]
-
-
-class Measured(NamedTuple):
-    """Requests a second; latencies in milliseconds."""
-
-    rate: float
-    p50: float
-    p99: float
-
-
-async def measure(ask: Ask, callers: int, requests: int, rng: random.Random) -> Measured:
-    """Send `requests` by `callers` that each wait for an answer before the next."""
-    texts = [row["input"]["text"] for row in generate(requests, rng)]
-    waiting, latencies = iter(texts), []
-
-    async def caller() -> None:
-        for text in waiting:
-            begin = time.perf_counter()
-            await ask(text)
-            latencies.append((time.perf_counter() - begin) * 1000)
-
-    begin = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    seconds = time.perf_counter() - begin
-    cuts = statistics.quantiles(latencies, n=100, method="inclusive")
-    return Measured(requests / seconds, cuts[49], cuts[98])
-
-
-def settings(name: str, folder: Path) -> TaskSettings:
-    """A ticket task with an instant teacher that never trains by itself."""
-    return TaskSettings.model_validate(
-        {
-            "name": name,
-            "input_schema": {"text": "str"},
-            "output_schema": {"category": "str", "priority": "int"},
-            "evaluator": "structured_match",
-            "match_fields": ["category", "priority"],
-            "confidence_thresholds": {"phase1_to_phase2": NEVER},
-            "remote": {
-                "provider": "simulated",
-                "model": "instant",
-                "price": {"input_per_million": "3", "output_per_million": "15"},
-                "simulation": {"latency_seconds": 0},
-            },
-            "local": {"model_dir": str(folder), "fine_tune_batch_size": NEVER},
-            "budget": {"daily": "1000000"},
-        }
-    )
-
-
-async def start(apprentice: Apprentice, settings: TaskSettings, state: LifecycleState) -> Ask:
-    """Start a task in the given state; how to ask it."""
-    await apprentice.client.start_workflow(
-        TaskLifecycleWorkflow.run,
-        LifecycleStart(settings=settings, state=state),
-        id=lifecycle_id(settings.name),
-        task_queue=QUEUE,
-    )
-    return lambda text: apprentice.run(settings.name, {"text": text})
+REQUESTS = {1: 60, 8: 400, 32: 1000, 128: 1500}
 
 
 async def paths(apprentice: Apprentice, folder: Path) -> dict[str, Ask]:
@@ -131,12 +61,13 @@ async def paths(apprentice: Apprentice, folder: Path) -> dict[str, Ask]:
     return ways
 
 
-async def compare(ways: dict[str, Ask], rounds: int, console: Console) -> None:
+async def compare(ways: dict[str, Ask], numbers: list[int], rounds: int, console: Console) -> None:
     """Floor and paths in turn, by number of callers."""
     table = Table("callers", "path", "requests/s", "p50 ms", "p99 ms", "of the floor", title="overhead")
     for ask in ways.values():
         await measure(ask, 4, 40, random.Random(1))  # the first requests load the model and fill caches
-    for callers, requests in REQUESTS.items():
+    for callers in numbers:
+        requests = REQUESTS.get(callers, 15 * callers)
         seen: dict[str, list[Measured]] = {path: [] for path in ways}
         for number in range(rounds):
             for path, ask in ways.items():
@@ -189,27 +120,7 @@ async def grow(
     console.print(table)
 
 
-@asynccontextmanager
-async def worker_process(address: str, folder: Path) -> AsyncIterator[None]:
-    """A worker in a process of its own, for the floor and for us alike."""
-    command = ["-m", "benchmarks.overhead", "--worker", str(folder), "--address", address]
-    process = await asyncio.create_subprocess_exec(sys.executable, *command)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def work(address: str, folder: Path) -> None:
-    """The worker process."""
-    client = await Client.connect(address, data_converter=pydantic_data_converter)
-    floor = Worker(client, task_queue=FLOOR_QUEUE, workflows=[FloorWorkflow], activities=[echo])
-    async with floor, worker(client, f"sqlite:///{folder}/store.db", QUEUE):
-        await asyncio.Event().wait()
-
-
-async def main(rounds: int, sizes: list[int]) -> None:
+async def main(callers: list[int], rounds: int, sizes: list[int]) -> None:
     console = Console(width=100)
     console.print(
         f"python {sys.version.split()[0]}, {os.cpu_count()} cores, {rounds} rounds, embedded model, SQLite store"
@@ -218,20 +129,18 @@ async def main(rounds: int, sizes: list[int]) -> None:
         folder = Path(name)
         async with dev_server(fresh=True) as server, worker_process(server.address, folder):
             client = await Client.connect(server.address, data_converter=pydantic_data_converter)
-            apprentice = Apprentice(client, task_queue=QUEUE, concurrency=64)
+            apprentice = Apprentice(client, task_queue=QUEUE, concurrency=max(8, *callers))
             ways = await paths(apprentice, folder)
-            await compare(ways, rounds, console)
-            await grow(apprentice, ways, folder, sizes, rounds, console)
+            await compare(ways, callers, rounds, console)
+            if sizes:
+                await grow(apprentice, ways, folder, sizes, rounds, console)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--callers", default="1,8,32,128", help="numbers of callers")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--examples", default="1000,100000,1000000", help="sizes of the store, growing")
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--address", help=argparse.SUPPRESS)
+    parser.add_argument("--examples", default="1000,100000,1000000", help="sizes of the store, growing; may be empty")
     given = parser.parse_args()
-    if given.worker:
-        asyncio.run(work(given.address, given.worker))
-    else:
-        asyncio.run(main(given.rounds, [int(size) for size in given.examples.split(",")]))
+    counts, stored = ([int(number) for number in text.split(",") if number] for text in (given.callers, given.examples))
+    asyncio.run(main(counts, given.rounds, stored))

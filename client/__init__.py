@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         NoBudget,
         NoServer,
         OrderRefused,
+        PayloadUnreadable,
         RequestFailed,
         UnknownTask,
     )
@@ -30,6 +31,7 @@ __all__ = [
     "NoBudget",
     "NoServer",
     "OrderRefused",
+    "PayloadUnreadable",
     "RequestFailed",
     "TaskResult",
     "TaskStatus",

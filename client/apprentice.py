@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from apprentice.budget import caps_of
+from apprentice.config import load_temporal
 from apprentice.messages import (
     ApplySettings,
     BudgetStatus,
@@ -22,18 +25,20 @@ from apprentice.messages import (
     Order,
     Retire,
     SetCaps,
-    TaskRequest,
     TaskResult,
     TaskStatus,
 )
-from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings
+from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings, TemporalSettings
 from client import errors
 from client.connection import connect
 from client.lane import Lane
+from client.payloads import NO_SETTINGS, converter_of, largest_request
+from client.prompt_updates import with_prompt_updates
+from client.requests import request_of
 from client.sending import checked, resend
 from workflows import BudgetWorkflow, TaskLifecycleWorkflow
 from workflows.budget import BudgetStart
-from workflows.burst import LARGEST_INPUT
+from workflows.burst import BY_REFERENCE
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
 from workflows.refusals import check_budget, check_settings
 from workflows.task_lifecycle import LifecycleStart
@@ -41,9 +46,12 @@ from workflows.task_lifecycle import LifecycleStart
 # A stock server keeps ten updates in flight for a workflow and refuses the next; two are left to operators.
 CONCURRENCY = 8
 # After a kill -9 of its worker in the midst of a workflow task, a task waits this long: 5 to 6 s until the next answer
-# were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 10,000
-# events take about 2 s.
+# were measured; with the server's default of 10 s it was 10 to 11. A full history must replay in well under it: 6,000
+# events take 1.5 s, and three times that where others use the machine too; with 4 s, a replay that was too late for it
+# was begun again and again.
 TASK_TIMEOUT = timedelta(seconds=5)
+# What a large request leaves in Temporal: a name and a hash, sealed.
+REFERENCE_BYTES = 1024
 # A workflow that has ended would still answer queries.
 RUNNING = QueryRejectCondition.NOT_OPEN
 
@@ -67,8 +75,10 @@ class Apprentice:
         """`concurrency` bounds the requests of this client in flight for each task.
 
         `shared_budget` is the workflow id of the budget for all tasks, as in `TaskSettings`.
+        A client of your own making needs the data converter of the configuration: `client.payloads.converter_of`.
         """
-        self.client = client
+        self.client = with_prompt_updates(client)
+        self._largest = largest_request(client.data_converter)
         self.task_queue = task_queue
         self.shared_budget = shared_budget
         self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
@@ -76,10 +86,24 @@ class Apprentice:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, address: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+        cls,
+        address: str | None = None,
+        *,
+        config: str | Path | TemporalSettings | None = None,
+        task_queue: str | None = None,
+        concurrency: int = CONCURRENCY,
     ) -> AsyncIterator[Self]:
-        """Connect to the server of the standard environment, or at `address`. Raises `NoServer`."""
-        yield cls(await connect(address), task_queue=task_queue, concurrency=concurrency)
+        """Connect to the server of the standard environment, or at `address`.
+
+        `config` says how payloads travel: apprentice.yaml, of which only the block `temporal` is read (encryption keys,
+        storage of large payloads, the largest request), or that block as an object. By default the file that the
+        environment variable APPRENTICE_CONFIG names; without that, nothing is encrypted, a request is at most 100 KiB,
+        and what others encrypted or stored cannot be read. Raises NoServer, and ConfigError with the line at fault.
+        """
+        settings = _payload_settings(config)
+        converter = NO_SETTINGS if settings is None else converter_of(settings, os.environ)
+        queue = task_queue or (settings.task_queue if settings else "apprentice")
+        yield cls(await connect(address, converter), task_queue=queue, concurrency=concurrency)
 
     async def run(
         self,
@@ -96,15 +120,13 @@ class Apprentice:
         `deadline`: seconds that the caller waits. `attempt`: raise it to try a request again that has failed.
         Raises InvalidInput, UnknownTask, BudgetExhausted, RequestFailed, DeadlineExceeded, NoServer.
         """
-        request = TaskRequest(request_id=request_id or str(uuid4()), task=task, input=input)
-        content = request.model_dump_json().encode()
-        if len(content) > LARGEST_INPUT:
-            raise errors.InvalidInput(f"the request is {len(content):,} bytes long; {LARGEST_INPUT:,} are the most")
+        request, content = request_of(task, input, request_id or str(uuid4()), self._largest)
+        on_the_wire = len(content) if len(content) < BY_REFERENCE else REFERENCE_BYTES
         # With its content: the server answers a repeated update id unseen, also one that comes with another input.
         update_id = f"{request.request_id}~{attempt}~{hashlib.sha256(content).hexdigest()[:16]}"
         handle, missing = self._handle(task), _no_task(task)
         try:
-            async with asyncio.timeout(deadline), self._lanes[task].enter(len(content)):
+            async with asyncio.timeout(deadline), self._lanes[task].enter(on_the_wire):
                 return await resend(
                     lambda: handle.execute_update(TaskLifecycleWorkflow.submit, request, id=update_id), missing
                 )
@@ -235,3 +257,11 @@ def _no_budget() -> errors.NoBudget:
         "no budget for all tasks is running: set a cap under `budget` at the top level of apprentice.yaml, then "
         "`apprentice apply`"
     )
+
+
+def _payload_settings(config: str | Path | TemporalSettings | None) -> TemporalSettings | None:
+    """Raises ConfigError."""
+    if isinstance(config, TemporalSettings):
+        return config
+    path = config or os.environ.get("APPRENTICE_CONFIG")
+    return load_temporal(Path(path), os.environ) if path else None

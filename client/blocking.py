@@ -2,13 +2,14 @@
 
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from apprentice.messages import BudgetStatus, Freeze, HistoryPoint, Order, SetCaps, TaskResult, TaskStatus
-from apprentice.settings import BudgetSettings, TaskSettings
+from apprentice.settings import BudgetSettings, TaskSettings, TemporalSettings
 from client.apprentice import CONCURRENCY, Apprentice
 
 
@@ -20,9 +21,17 @@ class BlockingApprentice(AbstractContextManager["BlockingApprentice"]):
     """
 
     def __init__(
-        self, address: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+        self,
+        address: str | None = None,
+        *,
+        config: str | Path | TemporalSettings | None = None,
+        task_queue: str | None = None,
+        concurrency: int = CONCURRENCY,
     ) -> None:
-        self._connect = partial(Apprentice.connect, address, task_queue=task_queue, concurrency=concurrency)
+        """See `Apprentice.connect`."""
+        self._connect = partial(
+            Apprentice.connect, address, config=config, task_queue=task_queue, concurrency=concurrency
+        )
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:

@@ -23,6 +23,13 @@ class InvalidInput(ApprenticeError):
     """The input does not match the task's `input_schema`. Nothing was asked or paid."""
 
 
+class PayloadUnreadable(ApprenticeError):
+    """An input or output cannot be read here: another key, no storage, or it is gone. The message says which."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a payload cannot be read: {why}")
+
+
 class BudgetExhausted(ApprenticeError):
     """No cap has room for a remote call and no local model can answer. `resets`: when one will have."""
 

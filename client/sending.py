@@ -14,6 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from client import errors
 
+# The SDK's words for an error whose message it could not decode.
+ENCODED_FAILURE = "Encoded failure"
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
@@ -60,6 +62,8 @@ def named(cause: BaseException) -> errors.ApprenticeError:
     """The public error for a failed update."""
     if not isinstance(cause, ApplicationError):
         return errors.RequestFailed(type(cause).__name__, str(cause))
+    if why := _unreadable(cause):
+        return why
     match cause.type:
         case "InvalidInput":
             return errors.InvalidInput(cause.message)
@@ -70,3 +74,13 @@ def named(cause: BaseException) -> errors.ApprenticeError:
             return errors.BudgetExhausted(cause.message, datetime.fromisoformat(resets) if resets else None)
         case kind:
             return errors.RequestFailed(kind or "ApplicationError", cause.message)
+
+
+def _unreadable(cause: ApplicationError) -> errors.PayloadUnreadable | None:
+    """The worker could not read what we sent (Temporal wraps its error), or we cannot read its error."""
+    if cause.message == ENCODED_FAILURE:
+        return errors.PayloadUnreadable("the task's answer cannot be decrypted with our keys; are they the worker's?")
+    inner = cause.__cause__
+    if isinstance(inner, ApplicationError) and inner.type == "PayloadUnreadable":
+        return errors.PayloadUnreadable(inner.message.removeprefix("a payload cannot be read: "))
+    return None

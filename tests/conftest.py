@@ -4,7 +4,7 @@ No test talks to a server that was running before: what the environment says abo
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
+from tests.postgres import PostgresServer
 from workers.dev_server import DevServer, dev_server
 from workers.temporal_binary import TIME_SKIPPING_SERVER, NoTemporalError, find_binary, is_new_enough
 
@@ -82,3 +83,19 @@ def time_skipper(temporal_binary: Path, dev_env: DevEnv) -> TimeSkipper:
     if not is_new_enough(temporal_binary, TIME_SKIPPING_SERVER):
         pytest.skip(f"time skipping needs server {'.'.join(map(str, TIME_SKIPPING_SERVER))} or newer")
     return TimeSkipper(dev_env.client, config=TimeSkippingConfig(enabled=False))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL that all tests of a session share: take a database of your own (`postgres_url`)."""
+    server = PostgresServer.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A new, empty database."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)

@@ -11,11 +11,12 @@ from activities.local.serving import LocalModels
 from activities.notify.webhook import DeliverAlert
 from activities.remote.ask import AskRemote
 from activities.store import Store
+from activities.store.bookkeeping import Bookkeeping
 from activities.store.registering import RegisterSettings
 from activities.training.fine_tuning import FineTuning
 from workflows import WORKFLOWS
 
-__all__ = ["WORKFLOWS", "activities"]
+__all__ = ["WORKFLOWS", "activities", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -26,9 +27,11 @@ def utc_now() -> datetime:
 def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Callable[..., Any]]:
     """All activities over one store; models and evaluators are shared between them."""
     models, scorer = LocalModels(), Scorer()
-    fine_tuning = FineTuning(store, models, scorer)
+    fine_tuning, books = FineTuning(store, models, scorer), Bookkeeping(store, clock)
     return [
-        RegisterSettings(store).register_settings,
+        RegisterSettings(store, clock).register_settings,
+        books.spent,
+        books.reconcile,
         AskRemote(store, clock).ask_remote,
         AskLocal(store, models, clock).ask_local,
         Compare(store, scorer, clock).compare,

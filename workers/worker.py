@@ -10,7 +10,9 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 
 from activities.store import Store
-from workers.registration import WORKFLOWS, activities
+from workers.registration import WORKFLOWS, activities, utc_now
+from workers.retention import forgetting
+from workflows.tolerant import TolerantSignals
 
 # After a kill -9 a workflow task waits this long on the dead worker's own queue before another worker gets it.
 STICKY = timedelta(seconds=1)
@@ -29,16 +31,26 @@ DEPLOYMENT = WorkerDeploymentConfig(
 
 @asynccontextmanager
 async def worker(
-    client: Client, store_url: str, task_queue: str, *, max_cached_workflows: int = 1000
+    client: Client,
+    store_url: str,
+    task_queue: str,
+    *,
+    max_cached_workflows: int = 1000,
+    retention: timedelta | None = None,
 ) -> AsyncIterator[Worker]:
-    """A running worker; on leaving it drains for up to ten seconds. Raises StoreError if the store cannot be opened."""
+    """A running worker; on leaving it drains for up to ten seconds. Raises StoreError if the store cannot be opened.
+
+    What the store has of calls and comparisons older than `retention` is deleted; None keeps all.
+    """
     async with (
         await Store.open(store_url) as store,
+        forgetting(store, retention, utc_now),
         Worker(
             client,
             task_queue=task_queue,
             workflows=WORKFLOWS,
             activities=activities(store),
+            interceptors=[TolerantSignals()],
             # The sandbox took 28% of this process's time, for a core that has no clock, no coin and no I/O: tests see
             # to that, and replay the histories inside the sandbox.
             workflow_runner=UnsandboxedWorkflowRunner(),

@@ -43,7 +43,7 @@ class BudgetWorkflow:
             self.letters += self.treasury.found(await self._spent(query), workflow.now())
         self.fresh = False
         workflow.set_current_details(details(self.status()))
-        while not workflow.info().is_continue_as_new_suggested() or self.audits:
+        while not suggested() or self.audits:
             await self._wait()
             while self.drawn:
                 self.letters += self.treasury.draw(self.drawn.pop(0), workflow.now())
@@ -130,9 +130,7 @@ class BudgetWorkflow:
 
     async def _ask_store(self, task: str) -> None:
         """How much a life of the task that is gone has really spent."""
-        query = SpentQuery(
-            timezone=self.treasury.settings.timezone, since=self._since(), until=workflow.now(), task=task
-        )
+        query = SpentQuery(timezone=self.treasury.settings.timezone, since=self._since(), task=task)
         spent = await self._spent(query)
         self.treasury.audited(task, spent.get(task, {}))
         del self.audits[task]
@@ -145,6 +143,11 @@ class BudgetWorkflow:
             retry_policy=policies.PERSIST,
             summary=query.task or "all tasks",
         )
+
+
+def suggested() -> bool:
+    """Whether the history has become long enough."""
+    return workflow.info().is_continue_as_new_suggested()
 
 
 def details(status: BudgetStatus) -> str:

@@ -30,5 +30,8 @@ NOTIFY_FOR = timedelta(hours=24)
 ATTEMPTS_IN_ALL = 3
 
 HEARTBEAT = timedelta(seconds=5)
+# After a kill -9 of its worker a call is missed this soon, not only at its time-out. A false alarm costs nothing: the
+# local model is asked again.
+LOCAL_HEARTBEAT = timedelta(seconds=3)
 PERSIST_TIMEOUT = timedelta(seconds=30)
 VALIDATE_TIMEOUT = timedelta(minutes=30)

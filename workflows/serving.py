@@ -138,7 +138,8 @@ class Serving:
         served = remote or local
         assert served is not None
         replayed = served.replayed
-        await self.burst.wait(2 * len(served.model_dump_json().encode()))
+        size = len(served.model_dump_json().encode())
+        await self.burst.wait(size, size)
         score = None
         if remote and local and not replayed and not local.replayed:
             score = await self._compare(route, remote, local)
@@ -248,6 +249,7 @@ class Serving:
                 contract.ask_local,
                 call,
                 start_to_close_timeout=timeout,
+                heartbeat_timeout=policies.LOCAL_HEARTBEAT,
                 retry_policy=policies.ASK_LOCAL,
                 summary=f"version {route.version}",
             )

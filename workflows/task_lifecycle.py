@@ -35,8 +35,9 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.schema import SchemaError, compile_schema
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
+    from apprentice.storable import why_not_storable
     from workflows import policies
-    from workflows.burst import LARGEST_INPUT, Burst
+    from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.failures import named
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
@@ -46,10 +47,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.story import Story
     from workflows.till import Till
 
-# Rolling over more often than needed is felt by callers (a second, measured), a longer history costs replay time, which
-# has to stay well under the client's TASK_TIMEOUT (about 5,000 events a second on a busy core). The server's own
-# limit of 2,000 updates a run (lifted on our dev server) makes a run of 1,800 the longest that is safe everywhere.
-EVENTS_A_RUN = 10_000
+# Rolling over more often than needed is felt by callers (0.3 s and the slowest call in flight, measured); a longer
+# history costs replay time, which callers wait for after a kill -9 of the worker, and which has to stay well under the
+# client's TASK_TIMEOUT (about 4,000 events a second on a busy core). The server's own limit of 2,000 updates a run
+# (lifted on our dev server) makes a run of 1,800 the longest that is safe everywhere.
+EVENTS_A_RUN = 6_000
+EVENTS_A_RUN_UNPATCHED = 10_000
 BYTES_A_RUN = 16 * 1024 * 1024
 UPDATES_A_RUN = 1_800
 # Runs that began before these rules go on without them: requests share answers in flight, wait for room under a cap,
@@ -86,10 +89,12 @@ class TaskLifecycleWorkflow:
 
     @workflow.run
     async def run(self, start: LifecycleStart) -> None:
+        # A run that began under the longer limit ends under it: else its replay would roll over where it did not.
+        self.events_a_run = EVENTS_A_RUN if workflow.patched("runs-of-6000-events") else EVENTS_A_RUN_UNPATCHED
         await self._register(self.brain.settings)
         self.till.resume()
         self.story.tell(self.brain)
-        while not self._rolls_over() and not self.brain.state.retired:
+        while not self._ends():
             await self._wait()
             await self._start_fine_tunes()
             if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
@@ -135,9 +140,12 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
-        if (size := len(request.model_dump_json().encode())) > LARGEST_INPUT:
-            message = f"the request is {size:,} bytes long; {LARGEST_INPUT:,} are the most"
+        content = request.model_dump_json().encode()
+        if len(content) > LARGEST_REQUEST:
+            message = f"the request is {len(content):,} bytes long; {LARGEST_REQUEST:,} are the most"
             raise ApplicationError(message, type="InvalidInput", non_retryable=True)
+        if why := why_not_storable(content):
+            raise ApplicationError(why, type="InvalidInput", non_retryable=True)
         try:
             self.input_schema.validate(request.input)
         except SchemaError as error:
@@ -282,7 +290,7 @@ class TaskLifecycleWorkflow:
         timeout = max(due - workflow.now(), timedelta(0)) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self._has_work() or self._rolls_over() or self.brain.next_due() != due,
+                lambda: self._has_work() or self._ends() or self.brain.next_due() != due,
                 timeout=timeout,
                 timeout_summary="next by the clock",
             )
@@ -294,13 +302,16 @@ class TaskLifecycleWorkflow:
         waiting = bool(self.brain.state.undelivered) and (self.delivery is None or self.delivery.done())
         return bool(self.fine_tunes) or waiting
 
+    def _ends(self) -> bool:
+        return self.brain.state.retired or self._rolls_over()
+
     def _rolls_over(self) -> bool:
         """At an idle moment once it is suggested; at the limits in any case, by refusing new requests."""
         info = workflow.info()
         if not info.is_continue_as_new_suggested() or self.fine_tunes or self.digest is None:
             return False
         full = (
-            info.get_current_history_length() >= EVENTS_A_RUN
+            info.get_current_history_length() >= self.events_a_run
             or info.get_current_history_size() >= BYTES_A_RUN
             or self.updates >= UPDATES_A_RUN
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import Heartbeater
 from activities.local.model import ModelUnavailable
 from activities.local.serving import LocalModels
 from activities.store import RequestIdReused, Served, Store
@@ -24,23 +25,28 @@ class AskLocal:
     @activity.defn(name="ask_local")
     async def ask_local(self, call: LocalCall) -> Reply:
         """Non-retryable errors: ModelUnavailable, RequestIdReused."""
-        request, hashed = call.request, input_hash(call.request.input)
         try:
-            served = await self._store.journal.served(request.task, request.request_id)
-            if served is not None and not _beside(served, call):
-                if served.input_hash != hashed:
-                    raise RequestIdReused(request.task, request.request_id)
-                replayed = served.admission != call.admission
-                return Reply(answer=served.answer, replayed=replayed, degraded=served.degraded)
-            settings = await self._store.settings.get(call.settings_digest)
-            answer = await self._models.of(settings).answer(request.input, call.version)
-            if call.serves and (answer.confidence or 0.0) >= call.defer_below:
-                written = await self._store.journal.served_locally(
-                    request.task, request.request_id, hashed, answer, call.degraded, self._clock(), call.admission
-                )
-                answer = written.answer
+            # Beats until the end: only a dead worker is to be missed, not a slow model or a store that takes its time.
+            async with Heartbeater():
+                return await self._reply(call)
         except (ModelUnavailable, RequestIdReused) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+
+    async def _reply(self, call: LocalCall) -> Reply:
+        request, hashed = call.request, input_hash(call.request.input)
+        served = await self._store.journal.served(request.task, request.request_id)
+        if served is not None and not _beside(served, call):
+            if served.input_hash != hashed:
+                raise RequestIdReused(request.task, request.request_id)
+            replayed = served.admission != call.admission
+            return Reply(answer=served.answer, replayed=replayed, degraded=served.degraded)
+        settings = await self._store.settings.get(call.settings_digest)
+        answer = await self._models.of(settings).answer(request.input, call.version)
+        if call.serves and (answer.confidence or 0.0) >= call.defer_below:
+            written = await self._store.journal.served_locally(
+                request.task, request.request_id, hashed, answer, call.degraded, self._clock(), call.admission
+            )
+            answer = written.answer
         return Reply(answer=answer, degraded=call.degraded)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,14 +10,26 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import Heartbeater
-from activities.remote.errors import InvalidAnswer, InvalidRequest, RateLimited, RemoteError, TimedOut, Unusable
+from activities.remote.errors import InvalidAnswer, InvalidRequest, RemoteError, TimedOut, Unusable
 from activities.remote.model import RemoteModel
 from activities.remote.registry import REMOTE_MODELS
-from activities.store import CallState, Example, Intent, RequestIdReused, Served, SettingsUnknown, Standing, Store
+from activities.store import (
+    CallState,
+    Example,
+    Intent,
+    RequestIdReused,
+    Served,
+    SettingsUnknown,
+    Standing,
+    Store,
+    StoreError,
+)
 from apprentice.datasets import input_hash, split
 from apprentice.messages import Answer, RemoteCall, Reply, Source
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import TaskSettings
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 
 class AskRemote:
@@ -33,21 +45,42 @@ class AskRemote:
         """Answer one request, from the journal if it was answered before.
 
         Raises ApplicationError: its type is the class of a `RemoteError`, or `OutcomeUnknown`, `RequestIdReused`,
-        `SettingsUnknown`; the detail of all that asked is {"charged": str}, the most that the call may have cost in
-        this admission of the request, all attempts together.
+        `SettingsUnknown`, `StoreError`; the detail of all that asked is {"charged": str}, the most that the call may
+        have cost in this admission of the request, all attempts together.
         """
         try:
-            settings = await self._store.settings.get(call.settings_digest)
-            model = self._model(call.settings_digest, settings)
-            intent = _intent(call, settings)
-            standing = await self._store.journal.intend(intent, self._clock())
-            if standing.served is not None:
-                return _replay(standing.served, call.admission)
-            return await self._ask(call, settings, model, intent, standing)
+            # Beating all the while: one that waits for the store lives too, and must not be asked again meanwhile.
+            async with Heartbeater():
+                settings, model, intent, standing = await self._begin(call)
+                if standing.served is not None:
+                    return _replay(standing.served, call.admission)
+                if standing.copied is not None:
+                    return Reply(answer=standing.copied.answer, copied=True)
+                if call.copy_of is not None:
+                    raise await self._nothing_to_copy(call, intent, standing)
+                return await self._ask(call, settings, model, intent, standing)
         except (RequestIdReused, SettingsUnknown) as refusal:
             raise ApplicationError(str(refusal), type=type(refusal).__name__, non_retryable=True) from None
         except RemoteError as error:
             raise _failure(error, error.cost if isinstance(error, Unusable) else Decimal(0)) from None
+
+    async def _begin(self, call: RemoteCall) -> tuple[TaskSettings, RemoteModel, Intent, Standing]:
+        try:
+            settings = await self._store.settings.get(call.settings_digest)
+            model = self._model(call.settings_digest, settings)
+            intent = _intent(call, settings, self._clock())
+            return settings, model, intent, await self._store.journal.intend(intent, self._clock())
+        except (RequestIdReused, SettingsUnknown):
+            raise
+        except StoreError as error:
+            raise _not_begun(error, call.reserved) from None
+
+    async def _nothing_to_copy(self, call: RemoteCall, intent: Intent, standing: Standing) -> ApplicationError:
+        """The other request's answer is gone, or of another schema: this one has to ask for itself."""
+        if standing.state is None:
+            await self._store.journal.failed(intent, "nothing to copy", self._clock())
+        message = f"there is no answer of request {call.copy_of!r} to copy"
+        return ApplicationError(message, {"charged": "0"}, type="NothingToCopy", non_retryable=True)
 
     async def _ask(
         self, call: RemoteCall, settings: TaskSettings, model: RemoteModel, intent: Intent, standing: Standing
@@ -60,15 +93,18 @@ class AskRemote:
         try:
             answer = await _attempt(call, settings, model, intent.idempotency_key)
         except Unusable as error:
-            await self._store.journal.rejected(intent, error.cost, str(error), self._clock())
+            cost, why = error.cost, str(error)
+            await _outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock()))
             raise
         except RemoteError as error:
             # Only of a call that nobody had begun before is it certain that it cost nothing.
             if standing.state is None and not error.charged:
-                await self._store.journal.failed(intent, str(error), self._clock())
+                why = str(error)
+                await _outlast(lambda: self._store.journal.failed(intent, why, self._clock()))
             raise _failure(error, call.reserved if error.charged else standing.charged) from None
         now = self._clock()
-        settled = await self._store.journal.answered(intent, answer, _example(call, settings, answer, intent, now), now)
+        example = _example(call, settings, answer, intent, now)
+        settled = await _outlast(lambda: self._store.journal.answered(intent, answer, example, now))
         return Reply(answer=settled.answer, example=settled.example)
 
     def _model(self, digest: str, settings: TaskSettings) -> RemoteModel:
@@ -80,11 +116,28 @@ class AskRemote:
         return self._models[digest]
 
 
+async def _outlast[T](write: Callable[[], Awaitable[T]]) -> T:
+    """Write what became of a call, however long the store is away; the end of this attempt ends the waiting.
+
+    Unwritten, the call would be one in doubt: its answer lost, and its price, if it had any, counted at the most.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await write()
+        except RequestIdReused:
+            raise
+        except StoreError as error:
+            activity.logger.warning("the outcome of a paid call waits for the store: %s", error)
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
+
+
 async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel, key: str) -> Answer:
     """One call within the provider's time-out, its output checked. Raises RemoteError."""
     seconds = settings.remote.timeout_seconds
     try:
-        async with Heartbeater(), asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds):
             answer = await model.ask(call.request, settings, key)
     except TimeoutError:
         raise TimedOut(f"{settings.remote.provider} model {settings.remote.model!r} took over {seconds:g} s") from None
@@ -96,8 +149,8 @@ async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel,
     return answer if output == answer.output else answer.model_copy(update={"output": output})
 
 
-def _intent(call: RemoteCall, settings: TaskSettings) -> Intent:
-    request = call.request
+def _intent(call: RemoteCall, settings: TaskSettings, now: datetime) -> Intent:
+    request, ttl = call.request, settings.cache.ttl
     # Providers limit the length of a key, and an id may say something about its request: so a hash of it.
     key = hashlib.sha256(f"{request.task}\n{request.request_id}\n{Source.REMOTE}".encode()).hexdigest()
     return Intent(
@@ -109,6 +162,9 @@ def _intent(call: RemoteCall, settings: TaskSettings) -> Intent:
         model=settings.remote.model,
         idempotency_key=key,
         upper_bound=call.reserved,
+        schema_version=call.schema_version,
+        copy_of=call.copy_of,
+        cached_since=None if ttl is None else now - ttl,
     )
 
 
@@ -140,7 +196,7 @@ def _replay(served: Served, admission: str) -> Reply:
 
 
 def _failure(error: RemoteError, charged: Decimal) -> ApplicationError:
-    wait = error.retry_after if isinstance(error, RateLimited) else None
+    wait = error.retry_after
     return ApplicationError(
         str(error),
         {"charged": str(charged)},
@@ -148,6 +204,16 @@ def _failure(error: RemoteError, charged: Decimal) -> ApplicationError:
         non_retryable=not error.retryable,
         next_retry_delay=None if wait is None else timedelta(seconds=wait),
     )
+
+
+def _not_begun(error: StoreError, reserved: Decimal) -> ApplicationError:
+    """The store is away, and nothing is sent without an intent. Whether an earlier attempt sent something, is said by
+    the number that it left in its last heartbeat: up to that attempt nothing was."""
+    info = activity.info()
+    untouched = info.attempt == 1 or list(info.heartbeat_details) == [info.attempt - 1]
+    if untouched:
+        activity.heartbeat(info.attempt)
+    return ApplicationError(str(error), {"charged": "0" if untouched else str(reserved)}, type="StoreError")
 
 
 def _outcome_unknown(intent: Intent, charged: Decimal) -> ApplicationError:

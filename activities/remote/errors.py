@@ -8,10 +8,14 @@ from decimal import Decimal
 
 
 class RemoteError(Exception):
-    """A call that gave no answer. `charged`: it was sent and nobody can say that it cost nothing."""
+    """A call that gave no answer. `charged`: it was sent and nobody can say that it cost nothing.
+
+    `retry_after`: how many seconds the provider wants to be left alone; None if it does not say.
+    """
 
     retryable = False
     charged = False
+    retry_after: float | None = None
 
 
 class AuthFailed(RemoteError):
@@ -26,8 +30,8 @@ class InvalidRequest(RemoteError):
     """The provider refuses the request as it is; sending it again changes nothing."""
 
 
-class RateLimited(RemoteError):
-    """Too many requests. `retry_after` is the provider's wish in seconds, None if it has none."""
+class _Busy(RemoteError):
+    """Not now."""
 
     retryable = True
 
@@ -36,10 +40,12 @@ class RateLimited(RemoteError):
         self.retry_after = retry_after
 
 
-class Overloaded(RemoteError):
-    """The provider cannot answer now: 5xx or its own word for it."""
+class RateLimited(_Busy):
+    """Too many requests."""
 
-    retryable = True
+
+class Overloaded(_Busy):
+    """The provider cannot answer now: 5xx or its own word for it."""
 
 
 class Unreachable(RemoteError):

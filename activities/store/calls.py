@@ -1,6 +1,7 @@
 """What the journal does within one transaction: plain functions of a SQLAlchemy connection.
 
-Each looks before it writes, and refuses (StoreError, LookupError) before it wrote anything.
+Each looks before it writes, and refuses (StoreError, LookupError) before it wrote anything. On a server others write
+between the look and the write: what is written says what it expects to find, and where that is not so, looks again.
 """
 
 from datetime import datetime
@@ -9,15 +10,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from activities.store import examples
+from activities.store import copies, examples
 from activities.store.dialect import insert_absent
-from activities.store.errors import RequestIdReused
+from activities.store.errors import RequestIdReused, StoreError
 from activities.store.records import CallState, Intent, Served, Settled, Standing
 from activities.store.tables import calls
 from apprentice.messages import Answer, Source, Split
 
+# Another process can be faster between a look and a write. Twice in a row takes a call that was made and failed.
+LOOKS = 10
+
 _OUTCOME = ("admission", "state", "answer", "cost", "error", "example", "served", "settled_at")
-_TERMS = ("admission", "provider", "model", "idempotency_key", "upper_bound")
+_TERMS = ("input_hash", "admission", "provider", "model", "idempotency_key", "upper_bound", "schema_version")
 
 _of_request = select(calls).where(calls.c.task == bindparam("task"), calls.c.request_id == bindparam("request_id"))
 _settled = (
@@ -36,14 +40,24 @@ _again = (
         calls.c.task == bindparam("of_task"),
         calls.c.request_id == bindparam("of_request"),
         calls.c.role == Source.REMOTE.value,
+        calls.c.state == CallState.FAILED.value,
     )
-    .values({name: bindparam(name) for name in ("state", "error", *_TERMS)})
+    .values({name: bindparam(name) for name in ("state", "error", "created_at", *_TERMS)})
 )
 
 
-def rows_of(connection: Connection, task: str, request_id: str, input_hash: str | None = None) -> list[Row[Any]]:
-    """Both calls of a request. Raises RequestIdReused if they were about another input than `input_hash`."""
-    rows = list(connection.execute(_of_request, {"task": task, "request_id": request_id}))
+_locked = _of_request.with_for_update()
+
+
+def rows_of(
+    connection: Connection, task: str, request_id: str, input_hash: str | None = None, *, lock: bool = False
+) -> list[Row[Any]]:
+    """Both calls of a request, for this transaction alone to change with `lock`.
+
+    Raises RequestIdReused if they were about another input than `input_hash`.
+    """
+    query = _locked if lock else _of_request
+    rows = list(connection.execute(query, {"task": task, "request_id": request_id}))
     if input_hash is not None and any(row.input_hash != input_hash for row in rows):
         raise RequestIdReused(task, request_id)
     return rows
@@ -63,27 +77,44 @@ def _remote(rows: list[Row[Any]]) -> Row[Any] | None:
 
 
 def intend(connection: Connection, intent: Intent, now: datetime) -> Standing:
+    for _ in range(LOOKS):
+        standing = _intend(connection, intent, now)
+        if standing is not None:
+            return standing
+    raise StoreError(f"request id {intent.request_id!r} of task {intent.task!r} changes too fast; ask again")
+
+
+def _intend(connection: Connection, intent: Intent, now: datetime) -> Standing | None:
+    """None when another process was faster."""
     rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
     row, holds = _remote(rows), served(rows)
     if holds is not None:
         return Standing(None if row is None else CallState(row.state), holds)
-    if row is None:
-        insert_absent(connection, calls, _intent_row(intent, now))
-        return Standing(None)
-    if row.state == CallState.FAILED:
-        values = {"state": CallState.INTENT.value, "error": None} | _terms(intent)
-        connection.execute(_again, {"of_task": intent.task, "of_request": intent.request_id} | values)
-        return Standing(None)
-    charged = row.upper_bound if row.state == CallState.INTENT else row.cost or Decimal(0)
-    return Standing(
-        CallState(row.state), error=row.error, charged=charged if row.admission == intent.admission else Decimal(0)
-    )
+    if row is not None and row.state != CallState.FAILED:
+        charged = row.upper_bound if row.state == CallState.INTENT else row.cost or Decimal(0)
+        return Standing(
+            CallState(row.state), error=row.error, charged=charged if row.admission == intent.admission else Decimal(0)
+        )
+    answer = copies.find(connection, intent)
+    if answer is not None:
+        return copies.give(connection, intent, answer, now, again=row is not None)
+    return Standing(None) if _write_intent(connection, intent, now, again=row is not None) else None
+
+
+def _write_intent(connection: Connection, intent: Intent, now: datetime, *, again: bool) -> bool:
+    values = intent_row(intent, now)
+    if not again:
+        return insert_absent(connection, calls, values)
+    changed = {name: values[name] for name in ("state", "created_at", *_TERMS)} | {"error": None}
+    key = {"of_task": intent.task, "of_request": intent.request_id}
+    return connection.execute(_again, key | changed).rowcount > 0
 
 
 def answered(
     connection: Connection, intent: Intent, answer: Answer, example: examples.Example | None, now: datetime
 ) -> Settled:
-    rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
+    # Two workers can have the same call answered, one of them given up for dead too early: the second sees the first's.
+    rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash, lock=True)
     first = _remote(rows)
     if first is not None and first.answer is not None:
         made = first.admission == intent.admission and first.example is not None
@@ -125,27 +156,25 @@ def settle(
 
 
 def serve_locally(connection: Connection, row: dict[str, Any], answer: Answer) -> Served:
-    rows = rows_of(connection, row["task"], row["request_id"], row["input_hash"])
-    before = served(rows)
-    if before is not None:
-        return before
-    insert_absent(connection, calls, row)
-    return Served(answer, row["degraded"], row["input_hash"], row["admission"])
+    for _ in range(LOOKS):
+        before = served(rows_of(connection, row["task"], row["request_id"], row["input_hash"]))
+        if before is not None:
+            return before
+        if insert_absent(connection, calls, row):
+            return Served(answer, row["degraded"], row["input_hash"], row["admission"])
+    raise StoreError(f"request id {row['request_id']!r} of task {row['task']!r} changes too fast; ask again")
 
 
-def _terms(intent: Intent) -> dict[str, Any]:
-    return {name: getattr(intent, name) for name in _TERMS}
-
-
-def _intent_row(intent: Intent, now: datetime) -> dict[str, Any]:
-    row = {name: getattr(intent, name) for name in Intent.__slots__}
-    return row | {
+def intent_row(intent: Intent, now: datetime) -> dict[str, Any]:
+    return {
+        "task": intent.task,
+        "request_id": intent.request_id,
         "role": Source.REMOTE.value,
         "state": CallState.INTENT.value,
         "served": False,
         "degraded": False,
         "created_at": now,
-    }
+    } | {name: getattr(intent, name) for name in _TERMS}
 
 
 def local_row(

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from sqlalchemy import Connection, bindparam, select, update
 
 from activities.store.database import Database
-from activities.store.dialect import insert_absent
+from activities.store.dialect import insert_absent, insert_numbered
 from activities.store.tables import datasets, examples
 from apprentice.messages import DatasetRef, Split
 
@@ -88,11 +88,6 @@ _counters = select(datasets.c.last_id, datasets.c.train, datasets.c.holdout).whe
     datasets.c.task == bindparam("task"), datasets.c.schema_version == bindparam("schema_version")
 )
 _locked = _counters.with_for_update()
-_same_input = select(examples.c.id).where(
-    examples.c.task == bindparam("task"),
-    examples.c.schema_version == bindparam("schema_version"),
-    examples.c.input_hash == bindparam("input_hash"),
-)
 _count = (
     update(datasets)
     .where(datasets.c.task == bindparam("of_task"), datasets.c.schema_version == bindparam("of_schema"))
@@ -124,9 +119,9 @@ def add(connection: Connection, example: Example) -> Split | None:
     if connection.execute(_locked, key).one_or_none() is None:
         insert_absent(connection, datasets, key | {"last_id": 0, "train": 0, "holdout": 0})
         connection.execute(_locked, key)
-    if not insert_absent(connection, examples, _row(example)):
+    id_ = insert_numbered(connection, examples, _row(example))
+    if id_ is None:
         return None
-    id_ = connection.execute(_same_input, key | {"input_hash": example.input_hash}).scalar_one()
     train = example.split is Split.TRAIN
     counted = {"id": id_, "to_train": int(train), "to_holdout": int(not train)}
     connection.execute(_count, {"of_task": example.task, "of_schema": example.schema_version} | counted)

@@ -4,20 +4,18 @@ A paid call is two commits: its intent before it is made, its outcome before any
 leaves an intent without an answer, and that counts as spent up to its upper bound.
 """
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
+from functools import partial
 
-from sqlalchemy import BindParameter, bindparam, select
+from sqlalchemy import select
 
-from activities.store import calls
+from activities.store import calls, forgetting, reconciling, spending
 from activities.store.database import Database
 from activities.store.examples import Example
-from activities.store.records import CallState, Intent, Served, Settled, Standing, Unknown
+from activities.store.records import CallState, DaySpend, Intent, Served, Settled, Standing, Unknown, UnknownCall
 from activities.store.tables import calls as table
 from apprentice.messages import Answer
-
-# Written out, not bound: only then does the database see that its partial index applies.
-_IN_DOUBT: BindParameter[str] = bindparam("in_doubt", CallState.INTENT.value, literal_execute=True)
 
 
 class Journal:
@@ -33,7 +31,8 @@ class Journal:
     async def intend(self, intent: Intent, now: datetime) -> Standing:
         """Write that a call is about to be made, unless it was made before or the request has its answer.
 
-        A FAILED call becomes a new one. Raises RequestIdReused.
+        A FAILED call becomes a new one. Where the intent allows it and there is one, the request gets another's answer
+        instead (`Standing.copied`), for good. Raises RequestIdReused.
         """
         return await self._database.write(lambda connection: calls.intend(connection, intent, now))
 
@@ -74,13 +73,45 @@ class Journal:
         return await self._database.write(lambda connection: calls.serve_locally(connection, row, answer))
 
     async def unknown(self, task: str) -> Unknown:
-        """The calls whose outcome nobody knows. Cheap: it reads only those."""
-        query = select(table.c.upper_bound).where(table.c.task == task, table.c.state == _IN_DOUBT)
-        bounds = await self._database.read(lambda connection: connection.execute(query).scalars().all())
-        return Unknown(len(bounds), sum(bounds, Decimal(0)))
+        """The calls whose outcome nobody knows, together. Cheap: it reads only those."""
+        return await self._database.read(lambda connection: reconciling.total(connection, task))
+
+    async def unknowns(self, task: str) -> list[UnknownCall]:
+        """The calls whose outcome nobody knows, oldest first. Those being made at this moment are among them."""
+        return await self._database.read(lambda connection: reconciling.each(connection, task))
+
+    async def reconcile(self, task: str, request_id: str, cost: Decimal, now: datetime) -> Decimal:
+        """Settle a call of unknown outcome at what it really cost; returns the upper bound that it was counted at.
+
+        0: it was never made, and may be made (FAILED). More: it was paid, its answer is lost, and it is not made again
+        (REJECTED). Saying the same again changes nothing and returns the same. Raises NoSuchCall, OutcomeKnown, and
+        ValueError for a negative cost.
+        """
+        if not cost >= 0:
+            raise ValueError(f"a call cannot have cost {cost}")
+        return await self._database.write(lambda c: reconciling.reconcile(c, task, request_id, cost, now))
 
     async def spend(self, task: str) -> Decimal:
         """Settled costs plus the upper bounds of the unknown. Reads every call of the task: for audits."""
         query = select(table.c.cost).where(table.c.task == task, table.c.cost.is_not(None))
         settled = await self._database.read_bulk(lambda c: sum(c.execute(query).scalars(), Decimal(0)))
         return settled + (await self.unknown(task)).upper_bound
+
+    async def spend_by_day(self, since: datetime, zone: tzinfo, task: str | None = None) -> list[DaySpend]:
+        """What each task, or one, spent on each day of a time zone, of the calls begun at `since` or later.
+
+        In order of task and day; days without calls are left out. Reads all these calls, beside the requests.
+        """
+        return await self._database.read_bulk(spending.by_day(since, zone, task))
+
+    async def forget(self, before: datetime, batch: int = 500) -> int:
+        """Delete settled calls and comparisons from before that time; returns how many rows. `batch` at a time.
+
+        A request that is forgotten is a new one if it comes again. Calls in doubt and examples are never deleted.
+        """
+        forgotten = 0
+        for part in (forgetting.old_calls, forgetting.old_comparisons):
+            some = partial(part, before=before, batch=batch)
+            while deleted := await self._database.write(some):
+                forgotten += deleted
+        return forgotten

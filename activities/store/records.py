@@ -1,6 +1,7 @@
 """What is said to the journal and what it says."""
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -19,7 +20,12 @@ class CallState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A paid call about to be made for one admission of the request. `upper_bound` is the most it can cost."""
+    """A paid call about to be made for one admission of the request. `upper_bound` is the most it can cost.
+
+    Two ways to do without the call, for the same input of the same task: `copy_of` is the id of a request whose remote
+    answer may be given to this one too; `cached_since` allows any remote answer of this `schema_version` that was
+    paid for at that time or later, the newest first.
+    """
 
     task: str
     request_id: str
@@ -29,6 +35,9 @@ class Intent:
     model: str
     idempotency_key: str
     upper_bound: Decimal
+    schema_version: int | None = None
+    copy_of: str | None = None
+    cached_since: datetime | None = None
 
 
 class Served(NamedTuple):
@@ -46,12 +55,14 @@ class Standing(NamedTuple):
 
     `state` is None for a call that is now ours to make. `served`: the request has its answer, nothing was written.
     `charged` is the most that the call may have cost within the same admission: no one has accounted for it yet.
+    `copied`: the request has just been given another one's answer, at no cost; from now on it is `served`.
     """
 
     state: CallState | None
     served: Served | None = None
     error: str | None = None
     charged: Decimal = Decimal(0)
+    copied: Served | None = None
 
 
 class Settled(NamedTuple):
@@ -66,3 +77,22 @@ class Unknown(NamedTuple):
 
     calls: int
     upper_bound: Decimal
+
+
+class UnknownCall(NamedTuple):
+    """One call in doubt: made or being made since then, counted at the most it can cost."""
+
+    request_id: str
+    provider: str
+    model: str
+    upper_bound: Decimal
+    since: datetime
+
+
+class DaySpend(NamedTuple):
+    """What one task spent on one day: settled costs, and the upper bounds of calls still in doubt."""
+
+    task: str
+    day: date
+    settled: Decimal
+    unknown: Decimal

@@ -35,6 +35,12 @@ class Settings:
             )
         return self._known[digest]
 
+    async def all(self, task: str) -> list[TaskSettings]:
+        """All settings that the task ever ran with, in no order."""
+        query = select(table.c.settings).where(table.c.task == task)
+        rows = await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        return [TaskSettings.model_validate_json(row) for row in rows]
+
 
 def _load(connection: Connection, digest: str) -> str:
     found: str | None = connection.execute(_get, {"digest": digest}).scalar()

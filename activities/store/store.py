@@ -4,11 +4,11 @@ from types import TracebackType
 from typing import Self
 
 from activities.store.comparisons import Comparisons
-from activities.store.database import Database
-from activities.store.dialect import parse_url
+from activities.store.database import Database, open_database
 from activities.store.examples import Examples
 from activities.store.journal import Journal
 from activities.store.settings import Settings
+from activities.store.urls import parse_url
 from activities.store.versions import Versions
 
 
@@ -30,7 +30,7 @@ class Store:
     @classmethod
     async def open(cls, url: str) -> Self:
         """Open the store and make what tables are missing. Raises StoreError, naming the URL without its password."""
-        return cls(await Database.open(parse_url(url)))
+        return cls(await open_database(parse_url(url)))
 
     async def close(self) -> None:
         """Finish what was asked and close. Closing twice is one close."""

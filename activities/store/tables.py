@@ -17,8 +17,9 @@ from sqlalchemy import (
 
 from activities.store.columns import Json, Money, RowId, UtcTime
 
-# Raised with every change of a table below: an old store is refused with a clear error, never half understood.
-SCHEMA = 1
+# Raised with every change of a table below, which is a module of `migrations.versions` too: an old store is upgraded
+# when it is opened, a newer one refused, none is half understood.
+SCHEMA = 2
 
 metadata = MetaData()
 
@@ -53,6 +54,9 @@ calls = Table(
     Column("degraded", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("settled_at", UtcTime),
+    # Columns that came later are last, as they are in a store that was upgraded.
+    Column("schema_version", Integer),
+    Column("copy_of", String(200)),
     PrimaryKeyConstraint("task", "request_id", "role"),
 )
 
@@ -63,6 +67,30 @@ Index(
     sqlite_where=text("state = 'intent'"),
     postgresql_where=text("state = 'intent'"),
 )
+
+# What another request with the same input can be given: answers that were paid for, not copies of them.
+_paid = text("role = 'remote' AND state = 'answered' AND copy_of IS NULL")
+Index(
+    "calls_by_input",
+    calls.c.task,
+    calls.c.input_hash,
+    calls.c.schema_version,
+    calls.c.settled_at,
+    sqlite_where=_paid,
+    postgresql_where=_paid,
+)
+
+# Of a remote and a local answer at the same moment, one is served: the database sees to it.
+Index(
+    "calls_served_once",
+    calls.c.task,
+    calls.c.request_id,
+    unique=True,
+    sqlite_where=text("served"),
+    postgresql_where=text("served"),
+)
+
+Index("calls_by_age", calls.c.created_at)
 
 examples = Table(
     "examples",
@@ -108,6 +136,8 @@ comparisons = Table(
     Column("confidence", Float),
     Column("created_at", UtcTime, nullable=False),
 )
+
+Index("comparisons_by_age", comparisons.c.created_at)
 
 versions = Table(
     "versions",

@@ -7,6 +7,6 @@ absolute, every remote model has its price, every task knows whether it draws fr
 """
 
 from apprentice.config.errors import ConfigError
-from apprentice.config.loading import load, parse
+from apprentice.config.loading import load, load_temporal, parse
 
-__all__ = ["ConfigError", "load", "parse"]
+__all__ = ["ConfigError", "load", "load_temporal", "parse"]

@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from apprentice import prices
 from apprentice.config.errors import Path as KeyPath
@@ -19,6 +20,7 @@ from apprentice.settings import ProviderSettings, TaskSettings
 
 Found = Iterator[tuple[KeyPath, str]]
 USES_FIELDS = ("structured_match", "semantic_similarity")
+SPEAKS_HTTP = ("openai_compatible",)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 # A name in this style is shown when it is not set; anything else may be the secret itself, written in by mistake.
@@ -102,13 +104,38 @@ def providers(task: TaskSettings, around: Surroundings) -> Found:
 
 
 def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:
-    yield from _variable(settings.api_key_env, (*path, "api_key_env"), around.environ)
+    yield from variable(settings.api_key_env, (*path, "api_key_env"), around.environ)
     yield from _price(settings, currency, path)
+    yield from _base_url(settings, path)
+    if settings.idempotent and settings.provider not in SPEAKS_HTTP:
+        yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
     if settings.provider == "recorded":
         if settings.traffic is None:
             yield path, "the provider `recorded` needs `traffic`, the file with the answers"
         elif not (around.folder / settings.traffic).is_file():
             yield (*path, "traffic"), f"there is no file {settings.traffic!r} (a relative path starts at the YAML file)"
+
+
+def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
+    if settings.provider not in SPEAKS_HTTP:
+        if settings.base_url is not None:
+            yield (*path, "base_url"), f"has no effect with {settings.provider}; leave it out"
+        return
+    if settings.base_url is None:
+        yield path, f"the provider `{settings.provider}` needs `base_url`, such as http://localhost:8000/v1"
+        return
+    try:
+        url = urlsplit(settings.base_url)
+        whole = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        whole = False
+    # None of these messages repeats the address: it may hold a secret that was written in by mistake.
+    if not whole or any(char.isspace() or not char.isprintable() for char in settings.base_url):
+        yield (*path, "base_url"), "expected an address such as http://localhost:8000/v1 or https://models.example/v1"
+    elif "@" in url.netloc:
+        yield (*path, "base_url"), "holds a user or password: name the key's environment variable in `api_key_env`"
+    elif url.query or url.fragment:
+        yield (*path, "base_url"), "must end before `?` and `#`: /chat/completions is put behind it"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
@@ -127,10 +154,11 @@ def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
 
 def alerts(task: TaskSettings, around: Surroundings) -> Found:
     """The variable that holds the webhook is set."""
-    yield from _variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
+    yield from variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
 
 
-def _variable(name: str | None, path: KeyPath, environ: Mapping[str, str]) -> Found:
+def variable(name: str | None, path: KeyPath, environ: Mapping[str, str]) -> Found:
+    """The environment variable that is named here is set."""
     if name is None or environ.get(name):
         return
     if not _VARIABLE.fullmatch(name):

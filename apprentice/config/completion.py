@@ -4,7 +4,7 @@ import os.path
 from pathlib import Path
 
 from apprentice.prices import price_of
-from apprentice.settings import ProviderSettings, StoreSettings, TaskSettings
+from apprentice.settings import ProviderSettings, StoreSettings, TaskSettings, TemporalSettings
 
 
 def complete(task: TaskSettings, folder: Path) -> TaskSettings:
@@ -27,6 +27,14 @@ def complete_store(store: StoreSettings, folder: Path) -> StoreSettings:
     if not scheme.startswith("sqlite") or not separator or not path or path.startswith((":memory:", "file:")):
         return store
     return store.model_copy(update={"url": f"{scheme}:///{_absolute(folder, path)}{question}{query}"})
+
+
+def complete_temporal(temporal: TemporalSettings, folder: Path) -> TemporalSettings:
+    """The settings with a storage folder made absolute from `folder`; a bucket as it is."""
+    place = temporal.payload_storage.removeprefix("file://")
+    if "://" in place:
+        return temporal
+    return temporal.model_copy(update={"payload_storage": _absolute(folder, place)})
 
 
 def _absolute(folder: Path, path: str) -> str:

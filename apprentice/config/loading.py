@@ -7,11 +7,12 @@ from typing import cast
 from pydantic import ValidationError
 
 from apprentice.config.checks import Surroundings
-from apprentice.config.completion import complete, complete_store
+from apprentice.config.completion import complete, complete_store, complete_temporal
 from apprentice.config.drafts import read_task
 from apprentice.config.errors import ConfigError, did_you_mean, in_words, problem_at
 from apprentice.config.merging import SECTIONS
 from apprentice.config.sharing import distinct_names, drawing, one_currency
+from apprentice.config.temporal_checks import check_temporal
 from apprentice.config.yaml_source import Node, Problem, SourceError, read
 from apprentice.settings import (
     AlertSettings,
@@ -40,8 +41,26 @@ TOP_LEVEL: dict[str, type[Settings]] = {
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in a file. Raises ConfigError: all that is wrong with it, or that it cannot be read."""
+    return parse(_text(path), str(path), environ)
+
+
+def load_temporal(path: Path, environ: Mapping[str, str]) -> TemporalSettings:
+    """The block `temporal` of a file alone: a client has none of the other keys. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        root = read(_text(path), str(path))
+    except SourceError as error:
+        raise ConfigError(error.problems) from None
+    problems: list[Problem] = []
+    settings = _temporal(root, dict(_blocks(root, str(path), problems)), environ, str(path), problems)
+    ours = [problem for problem in problems if problem.key.partition(".")[0] in ("", "temporal")]
+    if ours:
+        raise ConfigError(ours)
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         words = "there is no such file; `apprentice init` writes one"
         raise ConfigError([Problem(str(path), 1, "", words)]) from None
@@ -49,7 +68,6 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError([Problem(str(path), 1, "", f"cannot read it: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(path), 1, "", "is not text in UTF-8")]) from None
-    return parse(text, str(path), environ)
 
 
 def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
@@ -68,14 +86,24 @@ def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
     problems += distinct_names(root, drafts, source)
     budget = cast(BudgetSettings | None, blocks.get("budget"))
     problems += one_currency(drafts, budget, source)
+    temporal = _temporal(root, blocks, environ, source, problems)
     if problems:
         raise ConfigError(problems)
     return Config(
         tasks=[complete(draft.settings, folder) for draft in drawing(drafts, budget) if draft.settings is not None],
         budget=budget,
         store=complete_store(cast(StoreSettings, blocks.get("store", StoreSettings())), folder),
-        temporal=cast(TemporalSettings, blocks.get("temporal", TemporalSettings())),
+        temporal=temporal,
     )
+
+
+def _temporal(
+    root: Node, blocks: Mapping[str, Settings], environ: Mapping[str, str], source: str, problems: list[Problem]
+) -> TemporalSettings:
+    settings = cast(TemporalSettings, blocks.get("temporal", TemporalSettings()))
+    for path, words in check_temporal(settings, environ):
+        problems.append(problem_at(source, root, ("temporal", *path), words))
+    return complete_temporal(settings, Path(source).absolute().parent)
 
 
 def _blocks(root: Node, source: str, problems: list[Problem]) -> Iterator[tuple[str, Settings]]:

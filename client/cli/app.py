@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from client.cli.lazy import LazyCommand, LazyGroup
-from client.cli.options import DEFAULT_CONFIG
+from client.cli.options import DEFAULT_CONFIG, config_in_use
 from workers.leaving import leave
 
 COMMANDS = {
@@ -22,15 +22,17 @@ COMMANDS = {
     "status": ("status", "How all tasks stand, or everything about one."),
     "watch": ("watch", "The status, live."),
     "report": ("report", "What was saved, and at what quality."),
+    "codec-server": ("codec_server", "Let Temporal's Web UI read encrypted payloads, behind a token."),
     "simulate": ("simulate", "Forecast savings from recorded traffic, without a server."),
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
     "retrain": ("orders", "Start a fine-tune now."),
     "budget": ("budget", "The caps for all tasks, and who holds what; set, freeze, unfreeze."),
+    "unknown": ("unknown", "List the calls of unknown outcome."),
     "reconcile": ("orders", "Settle a call of unknown outcome at what it really cost."),
     "retire": ("retire", "End a task; what it learnt stays."),
 }
-"""Name -> module in this package, line of help. The module has the function of that name, `_` for `-`."""
+"""Name -> module in this package, line of help. The module has the function (or group) of that name, `_` for `-`."""
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -68,6 +70,9 @@ def apprentice(
 
     Exit codes: 0 done; 1 some requests failed; 2 bad usage or configuration; 3 no server reachable; 130 Ctrl-C.
     """
+    source = ctx.get_parameter_source("config")
+    named = source is not None and source.name != "DEFAULT"
+    config_in_use.set(config if named or config.exists() else None)
     ctx.default_map = {name: {"config": config, "address": address} for name in COMMANDS}
 
 

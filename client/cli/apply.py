@@ -67,7 +67,7 @@ def _chosen(config: Config, names: list[str], path: Path) -> list[TaskSettings]:
 
 
 async def _apply(config: Config, tasks: list[TaskSettings], new_version: bool, address: str | None) -> Applied:
-    async with connected(address, task_queue=config.temporal.task_queue) as apprentice:
+    async with connected(address, settings=config.temporal) as apprentice:
         return await apply_config(apprentice, config, tasks, new_version=new_version)
 
 

@@ -18,7 +18,7 @@ TaskOrShared = Annotated[
 ]
 AMOUNT = "An amount, or none."
 
-budget = typer.Typer(add_completion=False, invoke_without_command=True)
+budget = typer.Typer(name="budget", add_completion=False, invoke_without_command=True)
 
 
 @budget.callback()

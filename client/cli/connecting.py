@@ -1,13 +1,17 @@
 """From a command to the server: connected, with a limit on silence, and with help for a misspelt task."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 
+from apprentice.config import ConfigError, load_temporal
+from apprentice.settings import TemporalSettings
 from client import Apprentice
 from client.apprentice import CONCURRENCY
 from client.cli.core_log import forward_core_log
+from client.cli.options import config_in_use
 from client.cli.output import Failed, note
 from client.errors import ApprenticeError, UnknownTask
 
@@ -19,14 +23,22 @@ NAMES_SHOWN = 10
 
 @asynccontextmanager
 async def connected(
-    address: str | None, task: str | None = None, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY
+    address: str | None,
+    task: str | None = None,
+    *,
+    settings: TemporalSettings | None = None,
+    concurrency: int = CONCURRENCY,
 ) -> AsyncIterator[Apprentice]:
-    """The client. Raises NoServer, `Failed` for settings that cannot be read, UnknownTask with the nearest names."""
+    """The client, with the settings of the configuration that is in use unless others are given.
+
+    Raises NoServer, ConfigError, `Failed` for settings that cannot be read, UnknownTask with the nearest names.
+    """
     forward_core_log()
-    opening = Apprentice.connect(address, task_queue=task_queue, concurrency=concurrency)
+    settings = settings or settings_in_use()
+    opening = Apprentice.connect(address, config=settings, concurrency=concurrency)
     try:
         apprentice = await opening.__aenter__()
-    except ApprenticeError:
+    except (ApprenticeError, ConfigError):
         raise
     except (RuntimeError, ValueError) as error:  # a profile or a certificate of the standard environment
         raise Failed(f"the Temporal connection settings cannot be used: {error}") from None
@@ -36,6 +48,12 @@ async def connected(
         if task is None:
             raise
         raise await unknown(apprentice, task) from None
+
+
+def settings_in_use() -> TemporalSettings | None:
+    """Of the configuration that is in use, if there is one. Raises ConfigError."""
+    path = config_in_use.get()
+    return load_temporal(path, os.environ) if path else None
 
 
 async def unknown(apprentice: Apprentice, task: str) -> UnknownTask:

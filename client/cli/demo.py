@@ -102,10 +102,12 @@ class _Demo:
         """Server, worker and task, all of them ours."""
         from workers.dev_server import dev_server, is_free
 
-        ui_port, queue = UI_PORT if is_free(UI_PORT) else None, self._config.temporal.task_queue
+        ui_port = UI_PORT if is_free(UI_PORT) else None
         async with (
             dev_server(self._folder.database, None, ui_port, fresh=True) as server,
-            connected(server.address, self._task, task_queue=queue, concurrency=self._concurrency) as apprentice,
+            connected(
+                server.address, self._task, settings=self._config.temporal, concurrency=self._concurrency
+            ) as apprentice,
             working(apprentice, self._config),
         ):
             await apply_config(apprentice, self._config)

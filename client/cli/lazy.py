@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command, get_group
+from typer.main import get_command
 
 from client.cli.output import Failed, complain
 
@@ -26,12 +26,15 @@ EXIT_CODES = {
     "apprentice.config.errors.ConfigError": 2,
     "workers.search_attributes.SearchAttributesError": 2,
     "activities.store.errors.StoreError": 2,
+    "client.errors.PayloadUnreadable": 2,
+    "client.payloads.keyring.NoCipher": 2,
+    "client.payloads.bucket.NoBucket": 2,
     "client.errors.ApprenticeError": 1,
 }
 
 
 class LazyCommand(TyperCommand):
-    """A name and a line of help; `module` has the function, or a `Typer` with more commands, under the same name."""
+    """A name and a line of help; `module` has the function, with its parameters, under the same name, or a group."""
 
     def __init__(self, name: str, module: str, help: str) -> None:
         super().__init__(name, help=help)
@@ -40,15 +43,14 @@ class LazyCommand(TyperCommand):
     def load(self) -> TyperCommand | TyperGroup:
         """The real command."""
         name = self.name or ""
-        found = getattr(import_module(self.module), name.replace("-", "_"))
-        if isinstance(found, typer.Typer):
-            group = get_group(found)
-            group.name = name
-            return group
-        app = typer.Typer(add_completion=False)
-        app.command(name)(found)
+        real = getattr(import_module(self.module), name.replace("-", "_"))
+        if isinstance(real, typer.Typer):
+            app = real
+        else:
+            app = typer.Typer(add_completion=False)
+            app.command(name)(real)
         command = get_command(app)
-        assert isinstance(command, TyperCommand)
+        assert isinstance(command, TyperCommand | TyperGroup)
         return command
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

@@ -24,7 +24,9 @@ type Calls = Mapping[str, Sequence["UnknownCall"]]
 """By task, oldest first."""
 
 
-def unknown(task: TaskOrAll = None, config: options.Config = options.DEFAULT_CONFIG, json: options.Json = False) -> None:
+def unknown(
+    task: TaskOrAll = None, config: options.Config = options.DEFAULT_CONFIG, json: options.Json = False
+) -> None:
     """List the calls of unknown outcome, from the store of the configuration; `reconcile` settles one.
 
     They count as spent at their upper bound. A call that is being made at this moment is among them.

@@ -36,10 +36,9 @@ def up(
 
 async def _up(config: Config, folder: Path, port: int, ui_port: int, address: str | None) -> None:
     asked = stop_signals()
-    queue = config.temporal.task_queue
     async with (
         _server(folder / DATABASE, port, ui_port, address) as (target, ui),
-        connected(target, task_queue=queue) as apprentice,
+        connected(target, settings=config.temporal) as apprentice,
         working(apprentice, config),
     ):
         tell(await apply_config(apprentice, config))

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import signal
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from apprentice.config import load
 from apprentice.settings import Config
@@ -13,6 +14,7 @@ from client.cli import options
 from client.cli.connecting import connected
 from client.cli.core_log import forward_core_log
 from client.cli.output import note, show, stderr
+from client.payloads import blobs_of
 
 
 def worker(config: options.Config = options.DEFAULT_CONFIG, address: options.Address = None) -> None:
@@ -24,19 +26,28 @@ def worker(config: options.Config = options.DEFAULT_CONFIG, address: options.Add
 async def _work(config: Config, address: str | None) -> None:
     asked = stop_signals()
     queue = config.temporal.task_queue
-    async with connected(address, task_queue=queue) as apprentice, working(apprentice, config):
+    async with connected(address, settings=config.temporal) as apprentice, working(apprentice, config):
         server = apprentice.client.service_client.config.target_host
         show(f"worker on task queue {queue} of {server}; Ctrl-C stops it")
         await asked.wait()
         note("stopping: finishing what has begun")
 
 
-def working(apprentice: Apprentice, config: Config) -> AbstractAsyncContextManager[object]:
-    """A worker for the configuration, in this process."""
+@asynccontextmanager
+async def working(apprentice: Apprentice, config: Config) -> AsyncIterator[None]:
+    """A worker for the configuration, in this process. Raises PayloadUnreadable if its keys are not the tasks'."""
     # Only the commands that work load what works: models, scikit-learn, the store.
+    from client.payloads.probe import check_keys
+    from client.payloads.sweep import sweeping
     from workers.worker import worker
 
-    return worker(apprentice.client, config.store.url, config.temporal.task_queue)
+    client, settings, store = apprentice.client, config.temporal, config.store
+    await check_keys(client, settings.task_queue)
+    async with (
+        worker(client, store.url, settings.task_queue, retention=store.retention),
+        sweeping(client, blobs_of(settings), settings.payload_retention),
+    ):
+        yield
 
 
 def stop_signals() -> asyncio.Event:

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from apprentice.budget import PERIODS, Budget, Ledger, Period
+from apprentice.budget import Budget, Ledger
+from apprentice.calendar import PERIODS
+from apprentice.messages import Period
 from apprentice.settings import BudgetSettings
 from tests.apprentice.brain import T0
 

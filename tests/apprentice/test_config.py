@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apprentice.config import ConfigError, load, parse
+from apprentice.config import ConfigError, load, load_temporal, parse
 from apprentice.settings import SHARED_BUDGET, Config
 
 ROOT = Path(__file__).parents[2]
@@ -272,6 +273,28 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
             "remote: {provider: recorded, model: gpt-4o, traffic: no.jsonl}",
             "remote.traffic: there is no file 'no.jsonl'",
         ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o}",
+            "remote: the provider `openai_compatible` needs `base_",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'localhost:8000'}",
+            "remote.base_url: expected an address",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://:80'}",
+            "remote.base_url: expected an address",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://me:secret@host/v1'}",
+            "remote.base_url: holds a user or password",
+        ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://host/v1?key=1'}",
+            "remote.base_url: must end before",
+        ),
+        ("remote: {base_url: 'http://host/v1'}", "remote.base_url: has no effect with simulated"),
+        ("remote: {idempotent: true}", "remote.idempotent: has no effect with simulated"),
         ("remote: {additional_providers: [{provider: simulated}]}", "remote.additional_providers[0].model: is missing"),
         ("budget: {currency: EUR}", "the price list is in USD, the budget in EUR"),
         (
@@ -483,3 +506,53 @@ def test_whatever_a_task_holds_it_loads_or_is_a_config_error(values: dict[str, o
     source = "tasks:\n  - schema_version: 1\n" + "".join(f"    {key}: {value}\n" for key, value in lines.items())
     with contextlib.suppress(ConfigError):
         assert parse(source + REMOTE, "a.yaml", {}).tasks[0].name == values["name"]
+
+
+# --- how payloads travel ---------------------------------------------------------------------------------------
+
+KEY = "A" * 43 + "="
+
+
+def test_payload_settings_are_read_and_a_storage_folder_is_made_absolute() -> None:
+    block = "temporal: {payload_storage: kept/here, max_payload: 512KiB, payload_retention: 7d}\n"
+    temporal = config(extra=block).temporal
+    assert temporal.payload_storage == "/etc/app/kept/here"
+    assert (temporal.max_payload, temporal.payload_retention) == (512 * 1024, timedelta(days=7))
+    assert config().temporal.payload_storage == "/etc/app/.apprentice/payloads"
+    bucket = "temporal: {payload_storage: s3://bucket/prefix, payload_endpoint: http://localhost:9000}\n"
+    assert config(extra=bucket).temporal.payload_storage == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ("encryption_key_env: PAYLOAD_KEY", "temporal.encryption_key_env: the environment variable PAYLOAD_KEY is not"),
+        ("encryption_key_env: SHORT_KEY", "temporal.encryption_key_env: .* key 1 has 3 bytes, not 32"),
+        ("encryption_key_env: ODD_KEY", "temporal.encryption_key_env: .* key 2 is not base64"),
+        ("codec_token_env: SHORT_KEY", "temporal.codec_token_env: the token must have at least 16"),
+        ("payload_storage: ftp://host/folder", "temporal.payload_storage: unknown storage 'ftp'"),
+        ("payload_storage: s3:///prefix", "temporal.payload_storage: names no bucket"),
+        ("payload_endpoint: http://localhost:9000", "temporal.payload_endpoint: has no effect"),
+        ("max_payload: 1 GiB", "temporal.max_payload: must be less than or equal to 8388608"),
+        ("max_payload: much", "temporal.max_payload: .*512KiB"),
+        ("encrypt: true", "temporal.encrypt: unknown key"),
+    ],
+)
+def test_a_mistake_in_the_block_temporal_is_named_with_its_line(block: str, words: str) -> None:
+    source = text(extra=f"temporal:\n  {block}\n")
+    line = source.count("\n")
+    error = only_error(source, SHORT_KEY="YWJj", ODD_KEY=f"{KEY},hello!")
+    assert error.startswith(f"a.yaml:{line}: ")
+    assert re.search(words, error), error
+    assert KEY not in error
+    assert "hello" not in error
+
+
+def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:
+    path = tmp_path / "apprentice.yaml"
+    path.write_text("tasks: 7\nremote: {api_key_env: NOT_SET}\ntemporal: {encryption_key_env: PAYLOAD_KEY}\n")
+    assert load_temporal(path, {"PAYLOAD_KEY": KEY}).encryption_key_env == "PAYLOAD_KEY"
+    with pytest.raises(ConfigError, match="PAYLOAD_KEY is not set"):
+        load_temporal(path, {})
+    with pytest.raises(ConfigError, match="no such file"):
+        load_temporal(tmp_path / "other.yaml", {})

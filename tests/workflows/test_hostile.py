@@ -1,12 +1,16 @@
 """What callers, operators and failing parts may throw at a task: it says no by name, or goes on, and never wedges."""
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.common import RawValue
+from temporalio.service import RPCError
 
 from apprentice.messages import ApplySettings, Phase, RouteReason, Source
 from apprentice.settings import TaskSettings
@@ -47,7 +51,7 @@ async def test_an_odd_time_in_an_order_does_not_wedge_the_task(
         await answers(apprentice, settings)
 
 
-@pytest.mark.parametrize("arguments", [[], [None], [{}], ["text"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], [None], [{}], ["text"], [{}, {}], ["a", 1, None]], ids=str)
 @pytest.mark.parametrize("signal", SIGNALS)
 async def test_a_signal_with_the_wrong_arguments_does_not_wedge_the_task(
     running: Running, settings_of: SettingsOf, dev_env: DevEnv, signal: str, arguments: list[object]
@@ -161,6 +165,58 @@ async def test_many_clients_with_large_inputs_do_not_end_a_task(
         parts = [send(one, settings.name, large[n::6], at_once=20, deadline=100) for n, one in enumerate(clients)]
         await asyncio.gather(*parts)
         assert (await apprentice.status(settings.name)).requests == 121
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+RAW: dict[str, tuple[str, str]] = {
+    "a megabyte": (f'"{"x" * 900_000}"', ""),
+    "100,000 deep": (DEEP, "."),
+    "33 deep": ("[" * 33 + "]" * 33, "nested deeper|valid list|expected"),
+    "NaN": ("NaN", "."),
+    "Infinity": ("-Infinity", "."),
+    "lone surrogate": (r'"\ud800"', "."),
+    "NUL": (r'"a\u0000b"', "NUL"),
+    "huge whole number": ("9" * 5000, "."),
+    "70 bits": ("1180591620717411303424", "64 bits|expected"),
+    "no JSON": ("{", "."),
+    "no UTF-8": ("\udcff", "."),
+}
+
+
+@pytest.mark.parametrize("case", RAW)
+@pytest.mark.parametrize("field", ["str", "dict", "float", "list"])
+async def test_what_our_client_would_refuse_is_refused_by_the_workflow_as_well(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv, case: str, field: str
+) -> None:
+    """By hand, past the client: an update whose bytes are anything. The worker goes on."""
+    settings = settings_of(input_schema={"text": "str?", "value": f"{field}?"})
+    value, words = RAW[case]
+    if field == "dict":
+        value = f'{{"a": {value}}}'
+    text = f'{{"request_id": "r", "task": "{settings.name}", "input": {{"value": {value}}}}}'
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=text.encode(errors="surrogateescape"))
+    async with running(settings) as apprentice:
+        handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
+        asked = handle.execute_update("submit", RawValue(payload))
+        if (case, field) != ("70 bits", "float") and (words or field in ("float", "list")):
+            with pytest.raises(WorkflowUpdateFailedError) as caught:
+                await asyncio.wait_for(asked, ALIVE_SECONDS)
+            assert re.search(words or ".", str(caught.value.cause))
+        else:
+            await asyncio.wait_for(asked, ALIVE_SECONDS)
+        await answers(apprentice, settings)
+
+
+async def test_an_update_of_ten_megabytes_does_not_reach_the_task(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv
+) -> None:
+    settings = settings_of()
+    async with running(settings) as apprentice:
+        handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
+        request = {"request_id": "r", "task": settings.name, "input": {"text": "x" * 10_000_000}}
+        with pytest.raises(RPCError):
+            await asyncio.wait_for(handle.execute_update("submit", request), ALIVE_SECONDS)
+        await answers(apprentice, settings)
 
 
 async def test_a_request_id_with_another_input_is_refused_however_it_is_sent(

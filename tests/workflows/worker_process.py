@@ -1,7 +1,7 @@
 """A worker as a process of its own, to be killed: `python -m tests.workflows.worker_process ADDRESS STORE QUEUE`.
 
 With `--die-after NAME` it kills itself (SIGKILL) the first time that the journal has committed the operation NAME,
-before anyone is told of it.
+before anyone is told of it. With `--events-a-run N` a run of a workflow is that long at most, not 10,000 events.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store.journal import Journal
 from workers.worker import worker
+from workflows import task_lifecycle
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,7 +92,10 @@ if __name__ == "__main__":
     parser.add_argument("store_url")
     parser.add_argument("task_queue")
     parser.add_argument("--die-after")
+    parser.add_argument("--events-a-run", type=int)
     options = parser.parse_args()
+    if options.events_a_run:
+        task_lifecycle.EVENTS_A_RUN = options.events_a_run
     if options.die_after:
         die_after(options.die_after)
     asyncio.run(run(options.address, options.store_url, options.task_queue))

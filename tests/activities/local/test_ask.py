@@ -1,7 +1,9 @@
 """`ask_local`: memory first, but never the answer of the remote model that is asked beside it."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.local.ask import AskLocal
 from activities.local.embedded.student import Student
-from activities.local.model import version_dir
+from activities.local.model import LocalModel, version_dir
 from activities.local.serving import LocalModels
 from activities.remote.ask import AskRemote
 from activities.store import Store
-from apprentice.messages import LocalCall, RemoteCall, Reply, Source, TaskRequest
+from apprentice.messages import Answer, LocalCall, RemoteCall, Reply, Source, TaskRequest
 from apprentice.settings import TaskSettings
 
 
@@ -47,14 +49,18 @@ async def store(tmp_path: Path, settings: TaskSettings) -> AsyncIterator[Store]:
         yield opened
 
 
-async def ask(store: Store, settings: TaskSettings, admission: str, *, serves: bool, text: str = "x") -> Reply:
-    call = LocalCall(
+def call_of(settings: TaskSettings, admission: str, *, serves: bool, text: str = "x") -> LocalCall:
+    return LocalCall(
         request=TaskRequest(request_id="r", task=settings.name, input={"text": text}),
         admission=admission,
         settings_digest=settings.digest,
         version=1,
         serves=serves,
     )
+
+
+async def ask(store: Store, settings: TaskSettings, admission: str, *, serves: bool, text: str = "x") -> Reply:
+    call = call_of(settings, admission, serves=serves, text=text)
     return await ActivityEnvironment().run(AskLocal(store, LocalModels(), now).ask_local, call)
 
 
@@ -103,3 +109,27 @@ async def test_a_request_id_that_comes_with_another_input_is_refused(store: Stor
     with pytest.raises(ApplicationError, match="request id") as refused:
         await ask(store, settings, "second", serves=True, text="y")
     assert refused.value.non_retryable
+
+
+class Slow(LocalModels):
+    """Takes half a second for the first answer, as a model does that is being loaded."""
+
+    def of(self, settings: TaskSettings) -> LocalModel:
+        model = super().of(settings)
+        answer = model.answer
+
+        async def late(input: dict[str, Any], version: int) -> Answer:
+            await asyncio.sleep(0.5)
+            return await answer(input, version)
+
+        model.answer = late  # type: ignore[method-assign]
+        return model
+
+
+async def test_a_model_that_takes_its_time_is_not_taken_for_dead(store: Store, settings: TaskSettings) -> None:
+    beats: list[Any] = []
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=0.3))
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    await environment.run(AskLocal(store, Slow(), now).ask_local, call_of(settings, "first", serves=True))
+    assert len(beats) >= 2

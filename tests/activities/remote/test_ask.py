@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote, _intent
 from activities.remote.errors import ContentRefused, Overloaded, RateLimited, RemoteError, TimedOut, Unusable
-from activities.store import CallState, Store, Unknown
+from activities.store import CallState, Store, StoreError, Unknown
 from apprentice.datasets import input_hash
 from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest
 from apprentice.settings import TaskSettings
@@ -196,6 +196,51 @@ async def test_a_slow_answer_times_out_and_stays_in_doubt(bench: Callable[..., B
     assert await store.journal.unknown("tickets") == Unknown(1, RESERVED)
 
 
+async def test_an_answer_outlasts_a_store_that_is_away(
+    bench: Callable[..., Bench], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is paid: to fail now would be to lose it, and to count it at the most."""
+    answered, failures = store.journal.answered, [StoreError("the disk is full")] * 2
+
+    async def away(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await answered(*arguments)
+
+    monkeypatch.setattr(store.journal, "answered", away)
+    assert (await bench(GOOD, idempotent=False).ask()).answer.output == GOOD
+    assert not failures
+    assert await store.journal.unknown("tickets") == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said", "charged"),
+    [(1, [], "0"), (2, [1], "0"), (2, [], "0.02"), (3, [1], "0.02"), (6, [5], "0")],
+)
+async def test_without_a_store_nothing_is_sent_and_nothing_charged_unless_an_attempt_before_may_have(
+    bench: Callable[..., Bench],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    attempt: int,
+    said: list[int],
+    charged: str,
+) -> None:
+    async def away(*arguments: Any) -> Any:
+        raise StoreError("the disk is full")
+
+    one = bench(AssertionError("asked"))
+    call, beats = await one.call(), list[tuple[Any, ...]]()
+    monkeypatch.setattr(store.journal, "intend", away)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt, heartbeat_details=said)
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    with pytest.raises(ApplicationError) as caught:
+        await environment.run(one.activity.ask_remote, call)
+    assert (caught.value.type, caught.value.details) == ("StoreError", ({"charged": charged},))
+    assert not caught.value.non_retryable
+    assert beats == ([(attempt,)] if charged == "0" else [])
+
+
 async def test_a_reused_request_id_is_refused_before_anything_is_asked(bench: Callable[..., Bench]) -> None:
     one = bench(GOOD, AssertionError("asked"))
     await one.ask()
@@ -257,5 +302,5 @@ async def test_a_long_call_beats_and_is_cancelled(bench: Callable[..., Bench]) -
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(beats) >= 4
-    standing = await one.store.journal.intend(_intent(call, one.settings), NOW)
+    standing = await one.store.journal.intend(_intent(call, one.settings, NOW), NOW)
     assert standing.state is CallState.INTENT

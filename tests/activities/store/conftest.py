@@ -73,8 +73,16 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def file_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Every test that takes a `url` or a `store` runs on both databases."""
+    fixture = "file_url" if request.param == "sqlite" else "postgres_url"
+    found: str = request.getfixturevalue(fixture)
+    return found
 
 
 @pytest.fixture

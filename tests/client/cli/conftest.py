@@ -13,7 +13,7 @@ Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 def command(*arguments: object) -> list[str]:
     """The command line of a command."""
-    return [sys.executable, "-m", "tests.client.cli.until_merged", *map(str, arguments)]
+    return [sys.executable, "-m", "client.cli", *map(str, arguments)]
 
 
 @pytest.fixture

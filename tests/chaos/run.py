@@ -1,0 +1,178 @@
+"""One run: a load, a plan of faults from a seed, and the audit at the end."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from apprentice.messages import Source, TaskStatus
+from apprentice.settings import TaskSettings
+from tests.chaos import audit
+from tests.chaos.faults import Fault, around_us, at_the_provider
+from tests.chaos.load import Load
+from tests.chaos.report import Report, recovery
+from tests.chaos.stores import PostgresStore, SqliteStore, StoreUnderTest
+from tests.chaos.watch import Watch
+from tests.chaos.world import World, world
+
+# Of all faults; the others are the provider's.
+SHARE_AROUND_US = 0.45
+SETTLE_SECONDS = 150.0
+FIRST_CAP, CAP_STEP = Decimal("0.10"), Decimal("0.10")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`events_a_run` None leaves the workflow its own limit. Times in seconds."""
+
+    seed: int
+    faults: int
+    store: str = "sqlite"
+    callers: int = 12
+    think: float = 0.15
+    gap: float = 2.5
+    events_a_run: int | None = None
+    idempotent: bool = False
+
+
+@dataclass
+class Struck:
+    """When which fault began (monotonic)."""
+
+    moments: list[tuple[str, float]] = field(default_factory=list)
+
+    async def strike(self, faults: list[Fault], world: World, rng: random.Random, gap: float) -> None:
+        """One after the other, at random moments."""
+        for fault in faults:
+            await asyncio.sleep(rng.uniform(0.2, 2 * gap - 0.2))
+            self.moments.append((fault.name, time.monotonic()))
+            await fault.inject(world)
+            try:
+                await asyncio.sleep(fault.seconds)
+            finally:
+                await fault.heal(world)
+
+
+async def run(plan: Plan, folder: Path) -> Report:
+    """Everything happens in `folder`."""
+    began = time.monotonic()
+    rng = random.Random(plan.seed)
+    ours = round(plan.faults * SHARE_AROUND_US)
+    near, far = around_us(rng, ours), at_the_provider(rng, plan.faults - ours)
+    settings = task_settings(folder, plan)
+    options = [] if plan.events_a_run is None else ["--events-a-run", str(plan.events_a_run)]
+    struck = Struck()
+    async with world(folder, _store(plan.store, folder), settings, latency=0.15, options=options) as stage:
+        settings = settings.model_copy(update={"remote": _at(settings, stage)})
+        load = Load(stage.apprentice, stage.task, random.Random(rng.random()))
+        watch = Watch(stage, settings, CAP_STEP)
+        looking = [asyncio.create_task(watch.look()), asyncio.create_task(watch.raise_caps(load))]
+        loading = asyncio.create_task(load.run(plan.callers, plan.think))
+        await asyncio.sleep(3)
+        mean = (sum(fault.seconds for fault in near) + plan.gap * len(near)) / max(1, len(far))
+        async with asyncio.TaskGroup() as striking:
+            striking.create_task(struck.strike(near, stage, random.Random(rng.random()), plan.gap))
+            striking.create_task(struck.strike(far, stage, random.Random(rng.random()), max(0.3, mean)))
+        await asyncio.sleep(5)
+        stage.provider.heal()
+        load.stopping = True
+        await loading
+        await load.collect()
+        status = await settled(stage)
+        for task in looking:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        watch.note(status)
+        journal = await audit.journal_of(stage.store.url, stage.task)
+        books = audit.Books(load.ends(), journal, stage.provider.bill(), status, watch.caps, plan.idempotent)
+        return report(plan, time.monotonic() - began, struck, load, watch, books, stage)
+
+
+async def settled(stage: World) -> TaskStatus:
+    """The status once nothing is reserved and nothing is trained, or after SETTLE_SECONDS."""
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while True:
+        async with asyncio.timeout(SETTLE_SECONDS):
+            status = await stage.apprentice.status(stage.task)
+        if time.monotonic() > give_up or not list(audit.stuck(status)):
+            return status
+        await asyncio.sleep(0.5)
+
+
+def task_settings(folder: Path, plan: Plan) -> TaskSettings:
+    """A ticket task that is quick to learn, with a cap that is soon reached."""
+    return TaskSettings.model_validate(
+        {
+            "name": "tickets",
+            "input_schema": {"text": "str"},
+            "output_schema": {"category": ["billing", "shipping", "account"]},
+            "evaluator": "exact_match",
+            "confidence_thresholds": {"phase1_to_phase2": 60},
+            "sampling": {"window_size": 50, "trend_sensitivity": 0.01},
+            "budget": {"monthly": FIRST_CAP},
+            "remote": {
+                "provider": "openai_compatible",
+                "base_url": "http://127.0.0.1:9/v1",
+                "model": "teacher",
+                "price": {"input_per_million": "3", "output_per_million": "15"},
+                "max_output_tokens": 64,
+                "timeout_seconds": 3,
+                "idempotent": plan.idempotent,
+            },
+            "local": {"model_dir": str(folder / "models")},
+        }
+    )
+
+
+def report(
+    plan: Plan, seconds: float, struck: Struck, load: Load, watch: Watch, books: audit.Books, stage: World
+) -> Report:
+    """All that is to be said of a run."""
+    ends = books.ends.values()
+    answered = [next(end for end in one if end.output) for one in ends if any(end.output for end in one)]
+    failed = [one[-1].error for one in ends if not any(end.output for end in one)]
+    replies = sorted(sent.ended for sent in load.sent if sent.error != "DeadlineExceeded")
+    violations = [*(f"a cap was passed: {words}" for words in watch.overspent), *audit.audit(books)]
+    return Report(
+        seed=plan.seed,
+        store=plan.store,
+        seconds=seconds,
+        faults=Counter(name for name, _ in struck.moments),
+        requests=len(books.ends),
+        sendings=len(load.sent),
+        answers=len(answered),
+        local=sum(end.source is Source.LOCAL for end in answered),
+        degraded=sum(end.degraded for end in answered),
+        errors=Counter(str(error) for error in failed),
+        lost=sum(all(end.error == "DeadlineExceeded" for end in one) for one in ends),
+        paid_calls=sum(books.paid.values()),
+        journal=Counter(row.state for row in books.remote),
+        paid_twice=sum(times > 1 for times in books.paid.values()),
+        billed=books.billed,
+        journaled=books.journaled,
+        counted=books.status.spend,
+        cap_first=watch.caps[0][1],
+        cap_last=watch.caps[-1][1],
+        cap_raised=len(watch.caps) - 1,
+        looks=watch.looks,
+        overspent=len(watch.overspent),
+        phases=sorted(watch.phases),
+        runs=len(watch.runs),
+        versions=[f"{version.version} {version.state}" for version in books.status.versions],
+        worker_exits=stage.exits,
+        recovery=recovery([moment for moment in struck.moments if not moment[0].startswith("provider")], replies),
+        violations=violations,
+    )
+
+
+def _store(name: str, folder: Path) -> StoreUnderTest:
+    return PostgresStore() if name == "postgres" else SqliteStore(folder)
+
+
+def _at(settings: TaskSettings, stage: World) -> object:
+    return settings.remote.model_copy(update={"base_url": stage.provider.base_url})

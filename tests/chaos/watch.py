@@ -1,0 +1,83 @@
+"""Who looks on while it happens: the caps at every moment, the runs of the workflow; and who raises the cap."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from apprentice.messages import Phase, TaskStatus
+from apprentice.settings import TaskSettings
+from client import errors
+from tests.chaos.load import Load
+from tests.chaos.world import World
+from workflows.ids import lifecycle_id
+
+LOOK_SECONDS = 0.2
+# A cap that has been full this long is raised, so that the run goes on and the cap is reached again and again.
+FULL_SECONDS = 2.0
+ASK_SECONDS = 20.0
+
+
+@dataclass
+class Watch:
+    """What was seen. `caps` are the caps as they were ordered, by Unix time: the provider's clock."""
+
+    world: World
+    settings: TaskSettings
+    step: Decimal
+    caps: list[tuple[float, Decimal]] = field(default_factory=list)
+    looks: int = 0
+    overspent: list[str] = field(default_factory=list)
+    phases: set[Phase] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
+    last: TaskStatus | None = None
+
+    def __post_init__(self) -> None:
+        assert self.settings.budget.monthly is not None
+        self.caps.append((time.time(), self.settings.budget.monthly))
+
+    async def look(self) -> None:
+        """At the task's status, all the time. Runs until cancelled."""
+        handle = self.world.apprentice.client.get_workflow_handle(lifecycle_id(self.world.task))
+        while True:
+            with suppress(TimeoutError, Exception):
+                async with asyncio.timeout(ASK_SECONDS):
+                    self.note(await self.world.apprentice.status(self.world.task))
+                    self.runs.add((await handle.describe()).run_id)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def note(self, status: TaskStatus) -> None:
+        """One look."""
+        self.looks += 1
+        self.last = status
+        self.phases.add(status.phase)
+        for cap in status.caps:
+            if cap.settled + cap.reserved > cap.cap:
+                self.overspent.append(f"{status.at}: {cap.period} {cap.settled} + {cap.reserved} > {cap.cap}")
+
+    async def raise_caps(self, load: Load) -> None:
+        """The operator, who gives more whenever the cap has been full for a while. Runs until cancelled."""
+        since: float | None = None
+        seen = 0
+        while True:
+            await asyncio.sleep(0.25)
+            fresh, seen = load.sent[seen:], len(load.sent)
+            if any(one.error == "BudgetExhausted" or one.degraded for one in fresh):
+                since = since or time.monotonic()
+            if since is not None and time.monotonic() - since > FULL_SECONDS:
+                since = None
+                await self._raise()
+
+    async def _raise(self) -> None:
+        cap = self.caps[-1][1] + self.step
+        budget = self.settings.budget.model_copy(update={"monthly": cap})
+        self.settings = self.settings.model_copy(update={"budget": budget})
+        # On record before it is ordered: from here on it may hold at any moment.
+        self.caps.append((time.time(), cap))
+        while True:
+            with suppress(TimeoutError, errors.ApprenticeError):
+                async with asyncio.timeout(ASK_SECONDS):
+                    await self.world.apprentice.apply(self.settings)
+                    return
+            await asyncio.sleep(0.5)
