@@ -25,6 +25,12 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
     """The whole report; `width` is the terminal's, `encoding` the stream's."""
     room = max(10, min(width, WIDEST) - MARGIN)
     parts: list[RenderableType] = [detail(status), Text(headline(status), style="bold green"), Text()]
+    if status.copied:
+        saved = money(copies(status), status.currency)
+        parts[-1:] = [
+            Text(f"{status.copied:,} requests were answered by another's answer, which saved {saved}"),
+            Text(),
+        ]
     if len(history) > 1:
         parts += [*curves(history, room, encoding), Text()]
     if status.days:
@@ -35,17 +41,15 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
 def headline(status: TaskStatus) -> str:
     """The savings in a line."""
     saved = spent(status.spend, status.all_remote, status.currency)
-    served = f"{status.local_share:.0%} of {status.requests:,} requests served locally"
-    if not status.copied:
-        return f"{saved}; {served}"
-    copied = f"{status.copied:,} answered by another's answer, which saved {money(copies(status), status.currency)}"
-    return f"{saved}; {served}, {copied}"
+    return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
 
 
 def copies(status: TaskStatus) -> Decimal:
-    """What copied answers would have cost, at the mean price of a remote call."""
+    """What the copied answers would have cost, at the mean price of a remote call."""
     paid = status.requests - status.local - status.failed - status.copied
-    return (status.spend / paid * status.copied).quantize(COST_DIGITS) if paid > 0 else Decimal(0)
+    if paid <= 0 or not status.copied:
+        return Decimal(0)
+    return (status.spend / paid * status.copied).quantize(COST_DIGITS)
 
 
 def curves(history: Sequence[HistoryPoint], width: int, encoding: str) -> Iterable[RenderableType]:

@@ -43,7 +43,7 @@ def place(dev_env: DevEnv, namespace: str, tmp_path_factory: pytest.TempPathFact
     yield place
     worker.send_signal(signal.SIGTERM)
     _, errors = worker.communicate(timeout=30)
-    assert (worker.returncode, "Traceback" in errors) == (0, False)
+    assert (worker.returncode, "Traceback" in errors) == (0, False), errors[-3000:]
 
 
 def edit(place: Place, old: str, new: str) -> None:
