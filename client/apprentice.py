@@ -35,7 +35,7 @@ from client.lane import Lane
 from client.payloads import NO_SETTINGS, converter_of, largest_request
 from client.prompt_updates import with_prompt_updates
 from client.requests import request_of
-from client.sending import checked, resend
+from client.sending import checked, no_budget, no_task, resend
 from workflows import BudgetWorkflow, TaskLifecycleWorkflow
 from workflows.budget import BudgetStart
 from workflows.burst import BY_REFERENCE
@@ -124,7 +124,7 @@ class Apprentice:
         on_the_wire = len(content) if len(content) < BY_REFERENCE else REFERENCE_BYTES
         # With its content: the server answers a repeated update id unseen, also one that comes with another input.
         update_id = f"{request.request_id}~{attempt}~{hashlib.sha256(content).hexdigest()[:16]}"
-        handle, missing = self._handle(task), _no_task(task)
+        handle, missing = self._handle(task), no_task(task)
         try:
             async with asyncio.timeout(deadline), self._lanes[task].enter(on_the_wire):
                 return await resend(
@@ -139,21 +139,19 @@ class Apprentice:
     async def status(self, task: str) -> TaskStatus:
         """How the task stands now. Raises UnknownTask, NoServer."""
         handle = self._handle(task)
-        return await resend(
-            lambda: handle.query(TaskLifecycleWorkflow.status, reject_condition=RUNNING), _no_task(task)
-        )
+        return await resend(lambda: handle.query(TaskLifecycleWorkflow.status, reject_condition=RUNNING), no_task(task))
 
     async def history(self, task: str) -> list[HistoryPoint]:
         """The task's story, oldest first, at most 240 points. Raises UnknownTask, NoServer."""
         handle = self._handle(task)
         return await resend(
-            lambda: handle.query(TaskLifecycleWorkflow.history, reject_condition=RUNNING), _no_task(task)
+            lambda: handle.query(TaskLifecycleWorkflow.history, reject_condition=RUNNING), no_task(task)
         )
 
     async def operate(self, task: str, order: Order) -> TaskStatus:
         """Give an order; how the task stands after it. Raises OrderRefused, UnknownTask, NoServer."""
         handle = self._handle(task)
-        return await resend(lambda: handle.execute_update(TaskLifecycleWorkflow.operate, order), _no_task(task))
+        return await resend(lambda: handle.execute_update(TaskLifecycleWorkflow.operate, order), no_task(task))
 
     async def apply(self, settings: TaskSettings, new_version: bool = False) -> bool:
         """Start the task, or give a running one these settings; True if it was started now.
@@ -203,7 +201,7 @@ class Apprentice:
                     await self._start_budget(settings)
                     return True
             try:
-                await resend(lambda: handle.execute_update(BudgetWorkflow.configure, settings), _no_budget())
+                await resend(lambda: handle.execute_update(BudgetWorkflow.configure, settings), no_budget())
             except errors.NoBudget:  # it ended since: then it is started after all
                 if caps:
                     continue
@@ -212,12 +210,12 @@ class Apprentice:
     async def budget(self) -> BudgetStatus:
         """The caps for all tasks, and what each holds of them. Raises NoBudget, NoServer."""
         handle = self._budget()
-        return await resend(lambda: handle.query(BudgetWorkflow.status, reject_condition=RUNNING), _no_budget())
+        return await resend(lambda: handle.query(BudgetWorkflow.status, reject_condition=RUNNING), no_budget())
 
     async def operate_budget(self, order: SetCaps | Freeze) -> BudgetStatus:
         """Raise, lower or freeze the caps for all tasks; how they stand after it. Raises NoBudget, NoServer."""
         handle = self._budget()
-        return await resend(lambda: handle.execute_update(BudgetWorkflow.operate, order), _no_budget())
+        return await resend(lambda: handle.execute_update(BudgetWorkflow.operate, order), no_budget())
 
     async def _start(self, settings: TaskSettings) -> None:
         await self.client.start_workflow(
@@ -244,19 +242,6 @@ class Apprentice:
 
     def _budget(self) -> WorkflowHandle[BudgetWorkflow, None]:
         return self.client.get_workflow_handle_for(BudgetWorkflow.run, self.shared_budget)
-
-
-def _no_task(task: str) -> errors.UnknownTask:
-    return errors.UnknownTask(
-        f"task {task!r} is not running; see `apprentice status`, or start it with `apprentice apply`"
-    )
-
-
-def _no_budget() -> errors.NoBudget:
-    return errors.NoBudget(
-        "no budget for all tasks is running: set a cap under `budget` at the top level of apprentice.yaml, then "
-        "`apprentice apply`"
-    )
 
 
 def _payload_settings(config: str | Path | TemporalSettings | None) -> TemporalSettings | None:

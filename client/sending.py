@@ -22,6 +22,21 @@ PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
 UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
 
 
+def no_task(task: str) -> errors.UnknownTask:
+    """No workflow of this task runs."""
+    return errors.UnknownTask(
+        f"task {task!r} is not running; see `apprentice status`, or start it with `apprentice apply`"
+    )
+
+
+def no_budget() -> errors.NoBudget:
+    """No budget for all tasks runs."""
+    return errors.NoBudget(
+        "no budget for all tasks is running: set a cap under `budget` at the top level of apprentice.yaml, then "
+        "`apprentice apply`"
+    )
+
+
 def checked(check: Callable[[], None]) -> None:
     """Make a workflow's own check before anything is sent. Raises OrderRefused."""
     try:

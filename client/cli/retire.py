@@ -5,6 +5,8 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.prompt import Confirm
+from rich.text import Text
 
 from apprentice.messages import TaskStatus
 from client.cli import options
@@ -32,9 +34,13 @@ def _ask(task: str) -> None:
     """Raises `Failed` (2) where nobody answers, and if the answer is no."""
     if not sys.stdin.isatty():
         raise Failed(f"nobody is here to confirm that {task!r} shall end; `--yes` says so")
-    if not typer.confirm(f"End the task {task}? Requests to it will fail until `apprentice apply`.", err=True):
-        stderr().print(f"{task} goes on", markup=False)
-        raise typer.Exit(2)
+    question = Text(f"End the task {task}? Requests to it will fail until `apprentice apply`.")
+    try:
+        agreed = Confirm.ask(question, default=False, console=stderr())
+    except EOFError:
+        agreed = False
+    if not agreed:
+        raise Failed(f"{task} goes on")
 
 
 async def _retire(task: str, address: str | None) -> TaskStatus:

@@ -1,6 +1,8 @@
 """What the command line does without a server."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from client.cli.app import COMMANDS
 from client.cli.lazy import LazyCommand
-from tests.client.cli.conftest import Cli
+from tests.client.cli.conftest import Cli, command
 
 NOBODY = "localhost:1"
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "120"}
@@ -117,6 +119,19 @@ def test_without_a_server_it_exits_with_3(cli: Cli, tmp_path: Path, arguments: l
     assert (done.returncode, done.stdout) == (3, "")
     assert f"error: no Temporal server answers at {NOBODY}" in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(("answer", "code", "words"), [("n", 2, "t goes on"), ("y", 3, "no Temporal server")])
+def test_on_a_terminal_retiring_a_task_is_asked_first(answer: str, code: int, words: str) -> None:
+    terminal, stdin = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    environ = os.environ | {"TEMPORAL_ADDRESS": NOBODY}
+    done = subprocess.run(command("retire", "t"), stdin=stdin, env=environ, capture_output=True, text=True, check=False)
+    for end in (terminal, stdin):
+        os.close(end)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "End the task t?" in done.stderr
+    assert words in done.stderr
 
 
 def test_apply_of_a_task_that_the_configuration_lacks_names_the_right_one(cli: Cli) -> None:
