@@ -117,13 +117,17 @@ sampling:
   window_size: 100               # comparisons that the correlation is taken over
   trend_sensitivity: 0.05        # change of correlation that moves the rate
 
-# Caps on what all tasks together may spend.
+# Caps on what all tasks together may spend. A task's own `budget` has caps of its own besides.
 budget:
   {daily}
   # weekly: 50.00
   # monthly: 150.00
   currency: USD
   # timezone: Europe/Berlin      # where days, weeks and months begin; UTC if not said
+  # on_exhausted: reject         # no room for a remote answer: fail; the default is that the local model stands in
+  # coaching_share: 0.9          # of a cap; the rest is kept for requests that only the remote model can answer
+
+# cache: {{ttl: 1h}}               # an input answered lately is answered the same, without a new call
 
 # store: {{url: sqlite:///apprentice.db}}
 # alerts: {{webhook_env: APPRENTICE_WEBHOOK}}

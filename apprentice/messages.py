@@ -10,7 +10,14 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from apprentice.settings import TaskSettings
 
@@ -446,6 +453,11 @@ class SetCaps(Message):
     daily: Money | None = None
     weekly: Money | None = None
     monthly: Money | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what is set: a field that is None on the other side would lift a cap that nobody spoke of."""
+        return {name: value for name, value in dump(self).items() if name in self.model_fields_set | {"type"}}
 
 
 class Freeze(Message):

@@ -301,7 +301,7 @@ class Config(Settings):
     """All of `apprentice.yaml`, resolved."""
 
     tasks: list[TaskSettings] = Field(min_length=1)
-    budget: BudgetSettings | None = None
+    budget: BudgetSettings | None = Field(None, description="caps on what all tasks together may spend")
     store: StoreSettings = StoreSettings.model_construct()
     temporal: TemporalSettings = TemporalSettings.model_construct()
 
@@ -311,3 +311,16 @@ class Config(Settings):
             if task.name == name:
                 return task
         raise KeyError(name)
+
+    def alone(self, name: str) -> TaskSettings:
+        """The settings of one task where no other runs: of each cap, its own or that of all, the smaller counts.
+
+        Raises KeyError.
+        """
+        task = self.task(name)
+        caps = {}
+        for period in ("daily", "weekly", "monthly"):
+            both = [getattr(budget, period) for budget in (task.budget, self.budget) if budget is not None]
+            caps[period] = min((cap for cap in both if cap is not None), default=None)
+        budget = task.budget.model_copy(update=caps)
+        return task.model_copy(update={"budget": budget, "shared_budget": None})

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from apprentice.messages import TaskResult, TaskStatus
+    from apprentice.messages import BudgetStatus, TaskResult, TaskStatus
     from client.apprentice import Apprentice
     from client.blocking import BlockingApprentice
     from client.errors import (
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         BudgetExhausted,
         DeadlineExceeded,
         InvalidInput,
+        NoBudget,
         NoServer,
         OrderRefused,
         PayloadUnreadable,
@@ -25,8 +26,10 @@ __all__ = [
     "ApprenticeError",
     "BlockingApprentice",
     "BudgetExhausted",
+    "BudgetStatus",
     "DeadlineExceeded",
     "InvalidInput",
+    "NoBudget",
     "NoServer",
     "OrderRefused",
     "PayloadUnreadable",
@@ -40,6 +43,7 @@ __all__ = [
 _HOMES = {
     "Apprentice": "client.apprentice",
     "BlockingApprentice": "client.blocking",
+    "BudgetStatus": "apprentice.messages",
     "TaskResult": "apprentice.messages",
     "TaskStatus": "apprentice.messages",
 }

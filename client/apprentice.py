@@ -4,36 +4,43 @@ import asyncio
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
-from temporalio.client import (
-    Client,
-    WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import QueryRejectCondition
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from apprentice.budget import caps_of
 from apprentice.config import load_temporal
-from apprentice.messages import ApplySettings, HistoryPoint, Order, TaskResult, TaskStatus
-from apprentice.settings import TaskSettings, TemporalSettings
+from apprentice.messages import (
+    ApplySettings,
+    BudgetStatus,
+    Freeze,
+    HistoryPoint,
+    Order,
+    Retire,
+    SetCaps,
+    TaskResult,
+    TaskStatus,
+)
+from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings, TemporalSettings
 from client import errors
 from client.connection import connect
 from client.lane import Lane
 from client.payloads import NO_SETTINGS, converter_of, largest_request
 from client.prompt_updates import with_prompt_updates
 from client.requests import request_of
-from workflows import TaskLifecycleWorkflow
+from client.sending import checked, no_budget, no_task, resend
+from workflows import BudgetWorkflow, TaskLifecycleWorkflow
+from workflows.budget import BudgetStart
 from workflows.burst import BY_REFERENCE
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
-from workflows.refusals import check_settings
+from workflows.refusals import check_budget, check_settings
 from workflows.task_lifecycle import LifecycleStart
 
 # A stock server keeps ten updates in flight for a workflow and refuses the next; two are left to operators.
@@ -43,14 +50,10 @@ CONCURRENCY = 8
 # events take 1.5 s, and three times that where others use the machine too; with 4 s, a replay that was too late for it
 # was begun again and again.
 TASK_TIMEOUT = timedelta(seconds=5)
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # What a large request leaves in Temporal: a name and a hash, sealed.
 REFERENCE_BYTES = 1024
-# The SDK's words for an error whose message it could not decode.
-ENCODED_FAILURE = "Encoded failure"
-# Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
-PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
-UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
+# A workflow that has ended would still answer queries.
+RUNNING = QueryRejectCondition.NOT_OPEN
 
 
 class Apprentice:
@@ -61,14 +64,23 @@ class Apprentice:
         result.output
     """
 
-    def __init__(self, client: Client, *, task_queue: str = "apprentice", concurrency: int = CONCURRENCY) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        task_queue: str = "apprentice",
+        concurrency: int = CONCURRENCY,
+        shared_budget: str = SHARED_BUDGET,
+    ) -> None:
         """`concurrency` bounds the requests of this client in flight for each task.
 
+        `shared_budget` is the workflow id of the budget for all tasks, as in `TaskSettings`.
         A client of your own making needs the data converter of the configuration: `client.payloads.converter_of`.
         """
         self.client = with_prompt_updates(client)
         self._largest = largest_request(client.data_converter)
         self.task_queue = task_queue
+        self.shared_budget = shared_budget
         self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(concurrency))
 
     @classmethod
@@ -112,11 +124,11 @@ class Apprentice:
         on_the_wire = len(content) if len(content) < BY_REFERENCE else REFERENCE_BYTES
         # With its content: the server answers a repeated update id unseen, also one that comes with another input.
         update_id = f"{request.request_id}~{attempt}~{hashlib.sha256(content).hexdigest()[:16]}"
-        handle = self._handle(task)
+        handle, missing = self._handle(task), no_task(task)
         try:
             async with asyncio.timeout(deadline), self._lanes[task].enter(on_the_wire):
-                return await _resend(
-                    lambda: handle.execute_update(TaskLifecycleWorkflow.submit, request, id=update_id), task
+                return await resend(
+                    lambda: handle.execute_update(TaskLifecycleWorkflow.submit, request, id=update_id), missing
                 )
         except TimeoutError:
             raise errors.DeadlineExceeded(
@@ -126,35 +138,46 @@ class Apprentice:
 
     async def status(self, task: str) -> TaskStatus:
         """How the task stands now. Raises UnknownTask, NoServer."""
-        return await _resend(lambda: self._handle(task).query(TaskLifecycleWorkflow.status), task)
+        handle = self._handle(task)
+        return await resend(lambda: handle.query(TaskLifecycleWorkflow.status, reject_condition=RUNNING), no_task(task))
 
     async def history(self, task: str) -> list[HistoryPoint]:
         """The task's story, oldest first, at most 240 points. Raises UnknownTask, NoServer."""
-        return await _resend(lambda: self._handle(task).query(TaskLifecycleWorkflow.history), task)
+        handle = self._handle(task)
+        return await resend(
+            lambda: handle.query(TaskLifecycleWorkflow.history, reject_condition=RUNNING), no_task(task)
+        )
 
     async def operate(self, task: str, order: Order) -> TaskStatus:
         """Give an order; how the task stands after it. Raises OrderRefused, UnknownTask, NoServer."""
-        return await _resend(lambda: self._handle(task).execute_update(TaskLifecycleWorkflow.operate, order), task)
+        handle = self._handle(task)
+        return await resend(lambda: handle.execute_update(TaskLifecycleWorkflow.operate, order), no_task(task))
 
-    async def apply(self, settings: TaskSettings) -> bool:
-        """Start the task, or give a running one these settings; True if it was started now. Raises OrderRefused."""
-        try:
-            check_settings(settings)
-        except ApplicationError as error:
-            raise _named(error) from None
-        try:
-            await self.client.start_workflow(
-                TaskLifecycleWorkflow.run,
-                LifecycleStart(settings=settings),
-                id=lifecycle_id(settings.name),
-                task_queue=self.task_queue,
-                task_timeout=TASK_TIMEOUT,
-                static_summary=f"task {settings.name}",
-            )
-        except WorkflowAlreadyStartedError:
-            await self.operate(settings.name, ApplySettings(settings=settings))
-            return False
-        return True
+    async def apply(self, settings: TaskSettings, new_version: bool = False) -> bool:
+        """Start the task, or give a running one these settings; True if it was started now.
+
+        `new_version`: if its schemas differ from those it runs with, it learns anew, and the old examples are kept
+        apart; without it such settings are refused. Raises OrderRefused, NoServer.
+        """
+        checked(lambda: check_settings(settings))
+        order = ApplySettings(settings=settings, new_version=new_version)
+        while True:
+            try:
+                await self._start(settings)
+                return True
+            except WorkflowAlreadyStartedError:
+                with suppress(errors.UnknownTask):  # it ended since: then it is started after all
+                    await self.operate(settings.name, order)
+                    return False
+
+    async def retire(self, task: str) -> TaskStatus:
+        """End the task once what it has begun is finished; how it stood. `apply` starts it again where it was.
+
+        Raises UnknownTask, NoServer.
+        """
+        status = await self.operate(task, Retire())
+        await self._handle(task).result()
+        return status
 
     async def tasks(self) -> list[str]:
         """Names of the tasks that run, sorted."""
@@ -163,8 +186,62 @@ class Apprentice:
         )
         return sorted([found.id.removeprefix(LIFECYCLE_PREFIX) async for found in running])
 
+    # --- the budget for all tasks ------------------------------------------------------------------------------
+
+    async def apply_budget(self, settings: BudgetSettings) -> bool:
+        """Start the budget for all tasks, or give the running one these caps; True if it was started now.
+
+        Without a cap none is started, and one that runs caps nothing from now on. A freeze stays. Raises OrderRefused.
+        """
+        checked(lambda: check_budget(settings))
+        caps, handle = any(caps_of(settings)), self._budget()
+        while True:
+            if caps:
+                with suppress(WorkflowAlreadyStartedError):
+                    await self._start_budget(settings)
+                    return True
+            try:
+                await resend(lambda: handle.execute_update(BudgetWorkflow.configure, settings), no_budget())
+            except errors.NoBudget:  # it ended since: then it is started after all
+                if caps:
+                    continue
+            return False
+
+    async def budget(self) -> BudgetStatus:
+        """The caps for all tasks, and what each holds of them. Raises NoBudget, NoServer."""
+        handle = self._budget()
+        return await resend(lambda: handle.query(BudgetWorkflow.status, reject_condition=RUNNING), no_budget())
+
+    async def operate_budget(self, order: SetCaps | Freeze) -> BudgetStatus:
+        """Raise, lower or freeze the caps for all tasks; how they stand after it. Raises NoBudget, NoServer."""
+        handle = self._budget()
+        return await resend(lambda: handle.execute_update(BudgetWorkflow.operate, order), no_budget())
+
+    async def _start(self, settings: TaskSettings) -> None:
+        await self.client.start_workflow(
+            TaskLifecycleWorkflow.run,
+            LifecycleStart(settings=settings),
+            id=lifecycle_id(settings.name),
+            task_queue=self.task_queue,
+            task_timeout=TASK_TIMEOUT,
+            static_summary=f"task {settings.name}",
+        )
+
+    async def _start_budget(self, settings: BudgetSettings) -> None:
+        await self.client.start_workflow(
+            BudgetWorkflow.run,
+            BudgetStart(settings=settings),
+            id=self.shared_budget,
+            task_queue=self.task_queue,
+            task_timeout=TASK_TIMEOUT,
+            static_summary="budget for all tasks",
+        )
+
     def _handle(self, task: str) -> WorkflowHandle[TaskLifecycleWorkflow, None]:
         return self.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(task))
+
+    def _budget(self) -> WorkflowHandle[BudgetWorkflow, None]:
+        return self.client.get_workflow_handle_for(BudgetWorkflow.run, self.shared_budget)
 
 
 def _payload_settings(config: str | Path | TemporalSettings | None) -> TemporalSettings | None:
@@ -173,61 +250,3 @@ def _payload_settings(config: str | Path | TemporalSettings | None) -> TemporalS
         return config
     path = config or os.environ.get("APPRENTICE_CONFIG")
     return load_temporal(Path(path), os.environ) if path else None
-
-
-async def _resend[T](send: Callable[[], Awaitable[T]], task: str) -> T:
-    """Send until it is answered or refused for good; only the caller's deadline ends the waiting."""
-    pause = FIRST_PAUSE
-    while True:
-        try:
-            return await send()
-        except WorkflowUpdateFailedError as error:
-            cause = error.cause
-            if not (isinstance(cause, ApplicationError) and cause.type in PASSING):
-                raise _named(cause) from None
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            if isinstance(error.__cause__, asyncio.CancelledError):
-                raise error.__cause__ from None
-            # The server cut a long poll short; the update itself goes on under its id.
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise errors.UnknownTask(
-                    f"task {task!r} is not running; see `apprentice status`, or start it with `apprentice apply`"
-                ) from None
-            if error.status not in UNREACHABLE and not _is_not_ready(error):
-                raise errors.ApprenticeError(f"the Temporal server refused: {error.message}") from error
-        await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, pause * 2)
-
-
-def _is_not_ready(error: RPCError) -> bool:
-    """Whether the server took nothing in, as no worker could get on with the workflow: it replays too slowly, say."""
-    return any(detail.Is(WorkflowNotReadyFailure.DESCRIPTOR) for detail in error.grpc_status.details)
-
-
-def _named(cause: BaseException) -> errors.ApprenticeError:
-    """The public error for a failed update."""
-    if not isinstance(cause, ApplicationError):
-        return errors.RequestFailed(type(cause).__name__, str(cause))
-    if why := _unreadable(cause):
-        return why
-    match cause.type:
-        case "InvalidInput":
-            return errors.InvalidInput(cause.message)
-        case "SchemaChanged" | "SettingsRefused":
-            return errors.OrderRefused(cause.message)
-        case "BudgetExhausted":
-            resets = cause.details[0] if cause.details else None
-            return errors.BudgetExhausted(cause.message, datetime.fromisoformat(resets) if resets else None)
-        case kind:
-            return errors.RequestFailed(kind or "ApplicationError", cause.message)
-
-
-def _unreadable(cause: ApplicationError) -> errors.PayloadUnreadable | None:
-    """The worker could not read what we sent (Temporal wraps its error), or we cannot read its error."""
-    if cause.message == ENCODED_FAILURE:
-        return errors.PayloadUnreadable("the task's answer cannot be decrypted with our keys; are they the worker's?")
-    inner = cause.__cause__
-    if isinstance(inner, ApplicationError) and inner.type == "PayloadUnreadable":
-        return errors.PayloadUnreadable(inner.message.removeprefix("a payload cannot be read: "))
-    return None

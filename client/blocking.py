@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from apprentice.messages import HistoryPoint, Order, TaskResult, TaskStatus
-from apprentice.settings import TemporalSettings
+from apprentice.messages import BudgetStatus, Freeze, HistoryPoint, Order, SetCaps, TaskResult, TaskStatus
+from apprentice.settings import BudgetSettings, TaskSettings, TemporalSettings
 from client.apprentice import CONCURRENCY, Apprentice
 
 
@@ -70,3 +70,23 @@ class BlockingApprentice(AbstractContextManager["BlockingApprentice"]):
     def operate(self, task: str, order: Order) -> TaskStatus:
         """See `Apprentice.operate`."""
         return self._portal.call(self._apprentice.operate, task, order)
+
+    def apply(self, settings: TaskSettings, new_version: bool = False) -> bool:
+        """See `Apprentice.apply`."""
+        return self._portal.call(self._apprentice.apply, settings, new_version)
+
+    def retire(self, task: str) -> TaskStatus:
+        """See `Apprentice.retire`."""
+        return self._portal.call(self._apprentice.retire, task)
+
+    def apply_budget(self, settings: BudgetSettings) -> bool:
+        """See `Apprentice.apply_budget`."""
+        return self._portal.call(self._apprentice.apply_budget, settings)
+
+    def budget(self) -> BudgetStatus:
+        """See `Apprentice.budget`."""
+        return self._portal.call(self._apprentice.budget)
+
+    def operate_budget(self, order: SetCaps | Freeze) -> BudgetStatus:
+        """See `Apprentice.operate_budget`."""
+        return self._portal.call(self._apprentice.operate_budget, order)

@@ -15,6 +15,10 @@ class UnknownTask(ApprenticeError):
     """No workflow runs for this task."""
 
 
+class NoBudget(ApprenticeError):
+    """No budget for all tasks runs."""
+
+
 class InvalidInput(ApprenticeError):
     """The input does not match the task's `input_schema`. Nothing was asked or paid."""
 
@@ -43,7 +47,7 @@ class DeadlineExceeded(ApprenticeError):
 
 
 class OrderRefused(ApprenticeError):
-    """The task did not accept an operator's order."""
+    """The task, or the budget for all tasks, did not accept an operator's order."""
 
 
 class RequestFailed(ApprenticeError):

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from apprentice.config.checks import Surroundings, check
-from apprentice.config.errors import Path, in_words, problem_at
+from apprentice.config.errors import RESOLVED, Path, in_words, problem_at
 from apprentice.config.merging import merge_task
 from apprentice.config.yaml_source import Node, Problem
 from apprentice.settings import TaskSettings
@@ -25,6 +25,8 @@ def read_task(node: Node, root: Node, source: str, around: Surroundings, problem
     """One task, checked. What cannot be read is reported and left out, so that the rest is still checked."""
     merged = merge_task(node, root)
     data, broken = _plain(merged), set[Path]()
+    for name in RESOLVED & merged.mapping.keys():
+        problems.append(problem_at(source, merged, (name,), "cannot be set: it follows from the rest of the file"))
     settings: TaskSettings | None = None
     for _ in range(4):
         try:

@@ -12,6 +12,8 @@ from apprentice.settings import Settings
 
 Path = tuple[str | int, ...]
 SHOWN = 40
+# Fields that are worked out from the rest of the file, never written in it.
+RESOLVED = {"shared_budget"}
 
 
 class ConfigError(ValueError):
@@ -99,7 +101,7 @@ def _unknown_value(value: object, known: list[str]) -> str:
 
 
 def _unknown_key(key: str, model: type[BaseModel], root: type[Settings]) -> str:
-    known = list(model.model_fields)
+    known = [name for name in model.model_fields if name not in RESOLVED]
     hint = did_you_mean(key, known)
     if not hint:
         homes = [name for name, one in _sections(root) if key in one.model_fields]

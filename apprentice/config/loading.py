@@ -11,12 +11,13 @@ from apprentice.config.completion import complete, complete_store, complete_temp
 from apprentice.config.drafts import read_task
 from apprentice.config.errors import ConfigError, did_you_mean, in_words, problem_at
 from apprentice.config.merging import SECTIONS
-from apprentice.config.sharing import distinct_names, with_caps
+from apprentice.config.sharing import distinct_names, drawing, one_currency
 from apprentice.config.temporal_checks import check_temporal
 from apprentice.config.yaml_source import Node, Problem, SourceError, read
 from apprentice.settings import (
     AlertSettings,
     BudgetSettings,
+    CacheSettings,
     Config,
     LocalSettings,
     RemoteSettings,
@@ -31,6 +32,7 @@ TOP_LEVEL: dict[str, type[Settings]] = {
     "local": LocalSettings,
     "sampling": SamplingSettings,
     "budget": BudgetSettings,
+    "cache": CacheSettings,
     "alerts": AlertSettings,
     "store": StoreSettings,
     "temporal": TemporalSettings,
@@ -82,12 +84,14 @@ def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
     blocks = dict(_blocks(root, source, problems))
     drafts = [read_task(node, root, source, Surroundings(environ, folder), problems) for node in _tasks(root)]
     problems += distinct_names(root, drafts, source)
-    drafts = with_caps(root, drafts, cast(BudgetSettings | None, blocks.get("budget")), source, problems)
+    budget = cast(BudgetSettings | None, blocks.get("budget"))
+    problems += one_currency(drafts, budget, source)
     temporal = _temporal(root, blocks, environ, source, problems)
     if problems:
         raise ConfigError(problems)
     return Config(
-        tasks=[complete(draft.settings, folder) for draft in drafts if draft.settings is not None],
+        tasks=[complete(draft.settings, folder) for draft in drawing(drafts, budget) if draft.settings is not None],
+        budget=budget,
         store=complete_store(cast(StoreSettings, blocks.get("store", StoreSettings())), folder),
         temporal=temporal,
     )

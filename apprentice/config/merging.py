@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import get_args
 
+from apprentice.calendar import PERIODS
 from apprentice.config.yaml_source import Node
 from apprentice.settings import ProviderSettings
 
-SECTIONS = ("remote", "local", "sampling", "budget", "alerts")
+SECTIONS = ("remote", "local", "sampling", "budget", "cache", "alerts")
 PROVIDERS = get_args(ProviderSettings.model_fields["provider"].annotation)
 
 
@@ -18,6 +19,8 @@ def merge_task(task: Node, top: Node) -> Node:
         base, own = top.mapping.get(section), task.mapping.get(section)
         if base is None or (own is not None and not isinstance(own.value, dict)):
             continue
+        if section == "budget":
+            base = _without_caps(base)
         merged = base if own is None else _merge_remote(base, own) if section == "remote" else merge(base, own)
         fields = {**task.mapping, section: merged}
         task = replace(task, value=fields, key_lines={section: merged.line, **task.key_lines})
@@ -42,6 +45,11 @@ def _merge_remote(base: Node, own: Node) -> Node:
     if _differs(base, own, "model") and "price" in base.mapping:
         base = replace(base, value={key: node for key, node in base.mapping.items() if key != "price"})
     return merge(base, own)
+
+
+def _without_caps(budget: Node) -> Node:
+    """Caps at the top level are for all tasks together, not for each."""
+    return replace(budget, value={key: node for key, node in budget.mapping.items() if key not in PERIODS})
 
 
 def _differs(base: Node, own: Node, key: str) -> bool:

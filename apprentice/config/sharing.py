@@ -1,18 +1,14 @@
-"""What concerns several tasks together: their names, and the caps at the top level that they share."""
+"""What concerns several tasks together: their names, and the budget that they share."""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
-from typing import cast
 
-from apprentice.caps import CapsExceedTotal, share_cap
+from apprentice.budget import caps_of
 from apprentice.config.drafts import Draft
 from apprentice.config.errors import problem_at
 from apprentice.config.yaml_source import Node, Problem
-from apprentice.settings import BudgetSettings, TaskSettings
-
-PERIODS = ("daily", "weekly", "monthly")
+from apprentice.settings import SHARED_BUDGET, BudgetSettings
 
 
 def distinct_names(root: Node, drafts: list[Draft], source: str) -> Iterator[Problem]:
@@ -28,42 +24,20 @@ def distinct_names(root: Node, drafts: list[Draft], source: str) -> Iterator[Pro
         seen.add(name)
 
 
-def with_caps(
-    root: Node, drafts: list[Draft], total: BudgetSettings | None, source: str, problems: list[Problem]
-) -> list[Draft]:
-    """The tasks, each with its own caps or its share of the top-level ones."""
-    if total is None or any(draft.settings is None for draft in drafts):
-        return drafts
-    capped = [period for period in PERIODS if getattr(total, period) is not None]
+def one_currency(drafts: list[Draft], total: BudgetSettings | None, source: str) -> Iterator[Problem]:
+    """A cap for all tasks can only be held where all of them count in its currency."""
+    if total is None or not any(caps_of(total)):
+        return
     for draft in drafts:
-        if capped and draft.settings and draft.settings.budget.currency != total.currency:
+        if draft.settings and draft.settings.budget.currency != total.currency:
             words = f"a cap for all tasks is in {total.currency}, so no task can count in another currency"
-            problems.append(problem_at(source, draft.node, ("budget", "currency"), words))
-    shares: list[dict[str, Decimal | None]] = [{} for _ in drafts]
-    for period in capped:
-        cap, own = getattr(total, period), [_own_cap(draft, period) for draft in drafts]
-        try:
-            shared = share_cap(cap, own)
-        except CapsExceedTotal as error:
-            problems.append(problem_at(source, root, ("budget", period), str(error)))
-            continue
-        if cap > 0 and any(share == 0 and mine is None for share, mine in zip(shared, own, strict=True)):
-            words = "the caps of some tasks leave nothing of it for the others, which could never ask the remote model"
-            problems.append(problem_at(source, root, ("budget", period), words))
-        for share, value in zip(shares, shared, strict=True):
-            share[period] = value
-    return [replace(draft, settings=_capped(draft, share)) for draft, share in zip(drafts, shares, strict=True)]
+            yield problem_at(source, draft.node, ("budget", "currency"), words)
 
 
-def _own_cap(draft: Draft, period: str) -> Decimal | None:
-    budget = draft.node.mapping.get("budget")
-    if draft.settings is None or budget is None or period not in budget.mapping:
-        return None
-    return cast(Decimal | None, getattr(draft.settings.budget, period))
-
-
-def _capped(draft: Draft, caps: dict[str, Decimal | None]) -> TaskSettings | None:
-    if draft.settings is None:
-        return None
-    budget = draft.settings.budget.model_copy(update=caps)
-    return draft.settings.model_copy(update={"budget": budget})
+def drawing(drafts: list[Draft], total: BudgetSettings | None) -> list[Draft]:
+    """The tasks, each told whether it draws from a budget for all tasks: where the file has a cap for them."""
+    shared = SHARED_BUDGET if total is not None and any(caps_of(total)) else None
+    return [
+        replace(draft, settings=draft.settings and draft.settings.model_copy(update={"shared_budget": shared}))
+        for draft in drafts
+    ]

@@ -28,6 +28,10 @@ COMMANDS = {
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
     "retrain": ("orders", "Start a fine-tune now."),
     "store": ("store", "Move the store to another database."),
+    "budget": ("budget", "The caps for all tasks, and who holds what; set, freeze, unfreeze."),
+    "unknown": ("unknown", "List the calls of unknown outcome."),
+    "reconcile": ("orders", "Settle a call of unknown outcome at what it really cost."),
+    "retire": ("retire", "End a task; what it learnt stays."),
 }
 """Name -> module in this package, line of help. The module has the function (or group) of that name, `_` for `-`."""
 

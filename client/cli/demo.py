@@ -160,7 +160,7 @@ class _Demo:
             status,
             agreement=_mean(everything),
             local_agreement=_mean(scores[True]),
-            remote_calls=status.requests - status.local - status.failed,
+            remote_calls=status.requests - status.local - status.failed - status.copied,
             fine_tunes=max((version.version for version in status.versions), default=0),
         )
 

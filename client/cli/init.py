@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -19,6 +18,7 @@ from apprentice.init_template import InitAnswers, render
 from apprentice.schema import compile_schema
 from apprentice.settings import TASK_NAME, ProviderSettings
 from client.cli import options
+from client.cli.amounts import parse_cap
 from client.cli.output import Failed, show, stderr
 
 PROVIDERS: tuple[str, ...] = get_args(ProviderSettings.model_fields["provider"].annotation)
@@ -121,15 +121,9 @@ def _fields(text: str) -> Mapping[str, Any]:
 
 
 def _cap(text: str) -> str | None:
-    if text.lower() in ("none", "no", ""):
-        return None
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"expected an amount such as 10.00, or none, got {text!r}") from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError("expected an amount of at least 0, or none")
-    return f"{amount:f}"
+    """As text, so that the file says what was typed."""
+    cap = parse_cap(text)
+    return None if cap is None else f"{cap:f}"
 
 
 def _exists(path: Path) -> Failed:

@@ -20,6 +20,7 @@ EXIT_CODES = {
     "workers.dev_server.DevServerError": 3,
     "workers.temporal_binary.NoTemporalError": 3,
     "client.errors.UnknownTask": 2,
+    "client.errors.NoBudget": 2,
     "client.errors.InvalidInput": 2,
     "client.errors.OrderRefused": 2,
     "apprentice.config.errors.ConfigError": 2,

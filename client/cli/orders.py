@@ -1,4 +1,4 @@
-"""`apprentice force-remote`, `pause-coaching`, `retrain`: an operator's orders."""
+"""`apprentice force-remote`, `pause-coaching`, `retrain`, `reconcile`: an operator's orders."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from apprentice.messages import ForceRemote, Order, PauseCoaching, Resume, Retrain, TaskStatus
+from apprentice.messages import ForceRemote, Order, PauseCoaching, Reconcile, Resume, Retrain, TaskStatus
 from client.cli import options
+from client.cli.amounts import parse_amount
 from client.cli.connecting import answered, connected
 from client.cli.output import Failed, print_json, show
+from client.cli.requests_file import LONGEST_ID
 from client.cli.status import as_json
 from client.cli.times import parse_duration, parse_time, time_after
 
@@ -45,6 +47,28 @@ def retrain(task: options.Task, json: options.Json = False, address: options.Add
     if status.training is None:
         raise Failed(f"no fine-tune was started: {status.explanation}", 1)
     _report(status, json)
+
+
+def reconcile(
+    task: options.Task,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="Of the call, as `unknown` lists it.")],
+    cost: Annotated[str, typer.Option(metavar="AMOUNT", help="What the provider billed; 0: it was never made.")],
+    json: options.Json = False,
+    address: options.Address = None,
+) -> None:
+    """Settle a call of unknown outcome: until then it counts as spent at its upper bound."""
+    if not 1 <= len(request_id) <= LONGEST_ID:
+        raise Failed(f"REQUEST_ID: expected 1 to {LONGEST_ID} characters")
+    try:
+        order = Reconcile(request_id=request_id, cost=parse_amount(cost))
+    except ValueError as error:
+        raise Failed(f"--cost: {error}") from None
+    status = _give(task, order, address)
+    if json:
+        print_json(as_json(status))
+    else:
+        left = f"{status.unknown.calls:,} calls of unknown outcome are left"
+        show(f"{task}: {request_id} is settled at {order.cost:f} {status.currency}; {left}")
 
 
 def _end(until: str | None, duration: str | None, now: datetime) -> datetime | None:

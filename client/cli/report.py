@@ -12,7 +12,7 @@ from client.cli import options
 from client.cli.connecting import answered, connected
 from client.cli.figures import share
 from client.cli.output import note, print_json, show, stdout
-from client.cli.report_view import report_of
+from client.cli.report_view import copies, report_of
 from client.cli.status import TaskOrAll, as_json, read
 
 type Story = tuple[TaskStatus, list[HistoryPoint]]
@@ -49,6 +49,7 @@ def as_document(story: Story) -> dict[str, Any]:
         "spend": str(status.spend),
         "all_remote": str(status.all_remote),
         "saved": str(status.savings),
+        "copies": str(copies(status)),
         "share": share(float(status.savings), float(status.all_remote)),
         "currency": status.currency,
     }

@@ -1,12 +1,14 @@
 """How a report is drawn: savings first, then the curves, the days, the versions and the alerts."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from apprentice.accounting import COST_DIGITS
 from apprentice.messages import DaySpend, HistoryPoint, TaskStatus
 from client.cli.charts import Values, chart, sparkline
 from client.cli.figures import share, spent
@@ -23,6 +25,12 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
     """The whole report; `width` is the terminal's, `encoding` the stream's."""
     room = max(10, min(width, WIDEST) - MARGIN)
     parts: list[RenderableType] = [detail(status), Text(headline(status), style="bold green"), Text()]
+    if status.copied:
+        saved = money(copies(status), status.currency)
+        parts[-1:] = [
+            Text(f"{status.copied:,} requests were answered by another's answer, which saved {saved}"),
+            Text(),
+        ]
     if len(history) > 1:
         parts += [*curves(history, room, encoding), Text()]
     if status.days:
@@ -34,6 +42,14 @@ def headline(status: TaskStatus) -> str:
     """The savings in a line."""
     saved = spent(status.spend, status.all_remote, status.currency)
     return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
+
+
+def copies(status: TaskStatus) -> Decimal:
+    """What the copied answers would have cost, at the mean price of a remote call."""
+    paid = status.requests - status.local - status.failed - status.copied
+    if paid <= 0 or not status.copied:
+        return Decimal(0)
+    return (status.spend / paid * status.copied).quantize(COST_DIGITS)
 
 
 def curves(history: Sequence[HistoryPoint], width: int, encoding: str) -> Iterable[RenderableType]:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.messages import Interval, Phase, TaskStatus
+from apprentice.messages import Interval, Lease, Phase, TaskStatus
 
 PHASE_STYLES = {Phase.COLLECTING: "yellow", Phase.COACHING: "cyan", Phase.AUTONOMOUS: "green"}
 VERSIONS_SHOWN = ALERTS_SHOWN = 5
@@ -48,6 +48,9 @@ def line(status: TaskStatus) -> str:
         f"correlation={interval(status.correlation)} checked={status.sampling_rate:.1%} requests={status.requests} "
         f"local={status.local_share:.0%} failed={status.failed} "
         f"spent={money(status.spend, status.currency)} all_remote={money(status.all_remote, status.currency)}"
+        + (f" copied={status.copied}" if status.copied else "")
+        + (f" unknown={status.unknown.calls}" if status.unknown.calls else "")
+        + (" frozen" if status.frozen else "")
     )
 
 
@@ -58,6 +61,8 @@ def phase(status: TaskStatus) -> Text:
         text.append(" forced remote", style="magenta")
     if status.coaching_paused:
         text.append(" coaching paused", style="magenta")
+    if status.frozen:
+        text.append(" frozen", style="magenta")
     return text
 
 
@@ -100,13 +105,24 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         f"{status.requests:,}: {share}, {status.deferred:,} deferred, {status.degraded:,} degraded, "
         + (f"{status.failed:,} failed"),
     )
+    if status.copied:
+        yield "copied", f"{status.copied:,} answers of other requests with the same input, at no cost"
+    if status.schema_version > 1:
+        yield "schema", f"version {status.schema_version}"
     yield "examples", f"{status.examples:,}, of which {status.holdout:,} are held out"
     yield "spent", _spent(status)
     for cap in status.caps:
         used = f"{cap.settled.normalize():f} spent + {cap.reserved.normalize():f} reserved of {cap.cap.normalize():f}"
         yield f"{cap.period} cap", f"{used} {status.currency}, resets {moment(cap.resets)}"
-    if not status.caps:
+    if status.lease is not None:
+        yield "of all tasks' budget", _lease(status.lease, status.currency)
+    elif not status.caps:
         yield "caps", "none"
+    if status.frozen:
+        yield "frozen", f"no paid call is made until `budget unfreeze {status.task}`"
+    if status.unknown.calls:
+        bound = money(status.unknown.upper_bound, status.currency)
+        yield "unknown", f"{status.unknown.calls:,} calls, counted as spent at most: {bound}; see `apprentice unknown`"
     if status.forced_remote:
         until = f"until {moment(status.forced_until)}" if status.forced_until else "until `force-remote --off`"
         yield "forced remote", until
@@ -130,6 +146,11 @@ def _spent(status: TaskStatus) -> str:
         return spend
     kept = f"{'saved' if status.savings >= 0 else 'lost'} {money(abs(status.savings), status.currency)}"
     return f"{spend}; all remote would have been {full}: {kept} ({status.savings / status.all_remote:.0%})"
+
+
+def _lease(lease: Lease, currency: str) -> str:
+    used = f"{lease.settled.normalize():f} spent of {lease.limit.normalize():f} {currency} granted today"
+    return f"{used}; see `apprentice budget`"
 
 
 def _versions(status: TaskStatus) -> RenderableType:

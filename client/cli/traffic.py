@@ -109,13 +109,14 @@ def _fit(row: Recorded, input: Schema, output: Schema) -> Recorded:
 
 
 def settings_of(task: str, config: Path) -> TaskSettings | None:
-    """What the configuration says about a task; None where it lacks the task, or the default file is not there.
+    """What the configuration says about a task alone; None where it lacks it, or the default file is not there.
 
     Raises ConfigError for a file that is wrong.
     """
     if config == DEFAULT_CONFIG and not config.exists():
         return None
-    return next((found for found in load(config, os.environ).tasks if found.name == task), None)
+    found = load(config, os.environ)
+    return found.alone(task) if any(one.name == task for one in found.tasks) else None
 
 
 def inferred(task: str, file: Path, rows: dict[int, Recorded]) -> TaskSettings:

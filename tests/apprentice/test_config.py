@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apprentice.config import ConfigError, load, load_temporal, parse
-from apprentice.settings import Config
+from apprentice.settings import SHARED_BUDGET, Config
 
 ROOT = Path(__file__).parents[2]
 TASK = """
@@ -52,7 +52,8 @@ def test_the_example_in_the_repository_loads() -> None:
     task = example.task("classify_ticket")
     assert task.remote.price is not None
     assert task.remote.price.input_per_million > 0
-    assert task.budget.daily == Decimal("10.00")
+    assert example.budget is not None
+    assert example.budget.daily == Decimal("10.00")
     assert task.local.model_dir == str(ROOT / "models")
     assert example.store.url == f"sqlite:///{ROOT}/apprentice.db"
 
@@ -132,7 +133,7 @@ def test_another_model_does_not_inherit_the_price_of_the_first() -> None:
 
 def test_money_is_exactly_what_is_written() -> None:
     digits = "0.1234567890123456789012345"
-    task = config(extra=f"budget: {{daily: {digits}, weekly: 10.00, monthly: 10}}\n").task("tickets")
+    task = config(f"budget: {{daily: {digits}, weekly: 10.00, monthly: 10}}").task("tickets")
     assert str(task.budget.daily) == digits
     assert str(task.budget.weekly) == "10.00"
     assert task.budget.monthly == Decimal(10)
@@ -179,26 +180,44 @@ def test_the_loaded_configuration_survives_json() -> None:
 # --- caps ------------------------------------------------------------------------------------------------------
 
 
-def test_top_level_caps_are_shared_and_a_task_keeps_its_own() -> None:
-    tasks = "".join(TASK.format(name=name) for name in ("a", "b", "c"))
-    source = f"tasks:{tasks}    budget: {{daily: 4}}\n{REMOTE}budget: {{daily: 10, weekly: 10}}\n"
-    loaded = parse(source, "a.yaml", {})
-    assert [task.budget.daily for task in loaded.tasks] == [Decimal(3), Decimal(3), Decimal(4)]
-    assert [task.budget.weekly for task in loaded.tasks] == [Decimal("3.333333")] * 3
-    assert [task.budget.monthly for task in loaded.tasks] == [None] * 3
+def test_top_level_caps_are_for_all_tasks_together_and_each_draws_from_them() -> None:
+    tasks = "".join(TASK.format(name=name) for name in ("a", "b"))
+    budget = "{daily: 10, weekly: 20, timezone: Europe/Berlin, on_exhausted: reject, coaching_share: 0.5}"
+    loaded = parse(
+        f"tasks:{tasks}    budget: {{daily: 40, coaching_share: 1}}\n{REMOTE}budget: {budget}\n", "a.yaml", {}
+    )
+    assert loaded.budget is not None
+    assert (loaded.budget.daily, loaded.budget.weekly) == (Decimal(10), Decimal(20))
+    assert [task.shared_budget for task in loaded.tasks] == [SHARED_BUDGET] * 2
+    a, b = (task.budget for task in loaded.tasks)
+    assert [(a.daily, a.weekly), (b.daily, b.weekly)] == [(None, None), (Decimal(40), None)]
+    assert (a.timezone, a.on_exhausted, a.coaching_share) == ("Europe/Berlin", "reject", 0.5)
+    assert (b.timezone, b.on_exhausted, b.coaching_share) == ("Europe/Berlin", "reject", 1.0)
 
 
-def test_own_caps_beyond_the_top_level_cap_are_an_error() -> None:
-    source = text("budget: {daily: 11}", "budget: {daily: 10}\n")
-    assert only_error(source) == (
-        "a.yaml:8: budget.daily: the caps of the tasks add up to 11, more than the 10 for all of them"
+@pytest.mark.parametrize("extra", ["", "budget: {on_exhausted: reject}\n", "budget: {daily: null}\n"])
+def test_without_a_cap_at_the_top_level_there_is_no_budget_to_draw_from(extra: str) -> None:
+    assert config("budget: {daily: 3}", extra).task("tickets").shared_budget is None
+
+
+def test_a_task_alone_has_the_smaller_of_its_own_caps_and_those_of_all() -> None:
+    loaded = config("budget: {daily: 4, weekly: 50, monthly: 60}", "budget: {daily: 10, weekly: 20}\n")
+    alone = loaded.alone("tickets")
+    assert (alone.budget.daily, alone.budget.weekly, alone.budget.monthly) == (Decimal(4), Decimal(20), Decimal(60))
+    assert alone.shared_budget is None
+    assert config("budget: {daily: 4}").alone("tickets").budget.daily == Decimal(4)
+
+
+def test_the_budget_to_draw_from_cannot_be_set_by_hand() -> None:
+    assert only_error(text("shared_budget: another-workflow")) == (
+        "a.yaml:6: tasks[0].shared_budget: cannot be set: it follows from the rest of the file"
     )
 
 
-def test_caps_that_starve_a_task_are_an_error() -> None:
-    tasks = TASK.format(name="a") + TASK.format(name="b")
-    source = f"tasks:{tasks}    budget: {{daily: 10}}\n{REMOTE}budget: {{daily: 10}}\n"
-    assert "leave nothing of it for the others" in only_error(source)
+def test_a_cache_for_all_tasks_can_be_switched_off_for_one() -> None:
+    assert config(extra="cache: {ttl: 1h}\n").task("tickets").cache.ttl == timedelta(hours=1)
+    assert config("cache: {ttl: null}", "cache: {ttl: 1h}\n").task("tickets").cache.ttl is None
+    assert config().task("tickets").cache.ttl is None
 
 
 def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
@@ -229,6 +248,13 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
         ("budget: {daily: -1}", "tasks[0].budget.daily: must be greater than or equal to 0"),
         ("budget: {timezone: Berlin}", "did you mean `Europe/Berlin`?"),
         ("budget: {timezone: ../../etc/passwd}", "tasks[0].budget.timezone: "),
+        ("budget: {on_exhausted: rejct}", "did you mean `reject`? (there are: local, reject)"),
+        ("budget: {coaching_share: 1.5}", "tasks[0].budget.coaching_share: must be less than or equal to 1"),
+        ("budget: {coaching_shar: 1}", "a.yaml:6: tasks[0].budget.coaching_shar: unknown key; did you mean `coaching_"),
+        ("on_exhausted: reject", "tasks[0].on_exhausted: unknown key; it belongs under `budget`"),
+        ("cache: {ttl: soon}", "a.yaml:6: tasks[0].cache.ttl: expected a duration such as 7d"),
+        ("cache: {tll: 1h}", "a.yaml:6: tasks[0].cache.tll: unknown key; did you mean `ttl`?"),
+        ("cache: 1h", "a.yaml:6: tasks[0].cache: expected a mapping, got text"),
         ("budget: {currency: usd}", "tasks[0].budget.currency: must be three capital letters such as USD"),
         ("local: {backend: embeded}", "unknown value 'embeded'; did you mean `embedded`? (there are: embedded)"),
         ("local: {retrain_every: soon}", "expected a duration such as 7d"),

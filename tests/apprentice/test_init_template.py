@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from apprentice.config import parse
 from apprentice.init_template import InitAnswers, render
 from apprentice.schema import SchemaError
-from apprentice.settings import TaskSettings
+from apprentice.settings import Config, TaskSettings
+
+
+def config_of(answers: InitAnswers, **environ: str) -> Config:
+    return parse(render(answers), "apprentice.yaml", environ)
 
 
 def task_of(answers: InitAnswers, **environ: str) -> TaskSettings:
-    return parse(render(answers), "apprentice.yaml", environ).tasks[0]
+    return config_of(answers, **environ).tasks[0]
 
 
 def answers(**changes: Any) -> InitAnswers:
@@ -32,7 +36,9 @@ def test_what_is_rendered_loads_with_what_was_answered() -> None:
     assert (task.name, task.description) == ("sort_mail", "Sort the mail")
     assert task.output_schema == {"kind": ["letter", "parcel"], "weight?": "float"}
     assert task.match_fields == ["kind", "weight"]
-    assert task.budget.daily == Decimal("10.00")
+    budget = config_of(answers()).budget
+    assert budget is not None
+    assert budget.daily == Decimal("10.00")
 
 
 def test_a_provider_with_a_key_and_traffic_loads(tmp_path: Any) -> None:
@@ -41,7 +47,7 @@ def test_a_provider_with_a_key_and_traffic_loads(tmp_path: Any) -> None:
     chosen = answers(provider="recorded", model="gpt-4o", traffic=str(traffic), api_key_env="MY_KEY", daily_cap=None)
     task = task_of(chosen, MY_KEY="k")
     assert (task.remote.traffic, task.remote.api_key_env) == (str(traffic), "MY_KEY")
-    assert task.budget.daily is None
+    assert task.shared_budget is None
 
 
 def test_every_block_is_explained() -> None:

@@ -4,76 +4,15 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from tests.client.cli.conftest import command
+from tests.client.cli.place import Place, eventually, place_of
 from tests.conftest import DevEnv
 from workers.dev_server import free_port
-
-CONFIG = """\
-tasks:
-  - name: {task}
-    input_schema: {{text: str}}
-    output_schema: {{category: [billing, shipping, account]}}
-remote:
-  provider: simulated
-  model: teacher
-  price: {{input_per_million: 3, output_per_million: 15}}
-  simulation: {{latency_seconds: {latency}, latency_spread: 0}}
-temporal: {{task_queue: {task}}}
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder with a configuration, a server, and the name of its task."""
-
-    folder: Path
-    environ: dict[str, str]
-    task: str
-
-    def cli(self, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            cwd=self.folder,
-            env=self.environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command(*arguments),
-            cwd=self.folder,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = json.loads(self.cli("status", self.task, "--json").stdout)
-        return status
-
-    def write_requests(self, count: int) -> None:
-        lines = (json.dumps({"input": {"text": f"ticket number {n}"}}) for n in range(count))
-        (self.folder / "in.jsonl").write_text("\n".join(lines) + "\n")
-
-    def rows(self) -> list[dict[str, Any]]:
-        text = (self.folder / "out.jsonl").read_text()
-        return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +28,6 @@ def place(dev_env: DevEnv, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     worker.send_signal(signal.SIGTERM)
     _, errors = worker.communicate(timeout=30)
     assert (worker.returncode, "Traceback" in errors) == (0, False)
-
-
-def place_of(dev_env: DevEnv, folder: Path, latency: float) -> Place:
-    task = f"cli_{uuid4().hex[:8]}"
-    (folder / "apprentice.yaml").write_text(CONFIG.format(task=task, latency=latency))
-    return Place(folder, os.environ | {"TEMPORAL_ADDRESS": dev_env.address}, task)
-
-
-def eventually(check: Callable[[], bool], seconds: float = 30.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
 
 
 def test_run_prints_the_output_and_nothing_else(place: Place) -> None:
@@ -176,6 +102,7 @@ def test_applying_again_updates_and_a_changed_schema_is_refused(place: Place) ->
     done = place.cli("apply", "-c", "changed.yaml", "--json")
     refused = json.loads(done.stdout)["refused"]
     assert (done.returncode, [one["task"] for one in refused]) == (2, [place.task])
+    assert "apprentice apply --new-version" in refused[0]["message"]
 
 
 def test_apply_names_what_runs_but_is_not_in_the_configuration(place: Place) -> None:
@@ -260,6 +187,7 @@ def test_up_runs_everything_drains_and_goes_on_where_it_was(temporal_binary: Pat
     for begun, stop in (("started", signal.SIGINT), ("updated", signal.SIGTERM)):
         up = place.start("up", "--port", port, "--ui-port", ui_port)
         assert up.stdout is not None
+        assert up.stdout.readline() == f"{begun} the budget for all tasks\n"
         assert up.stdout.readline() == f"{begun} classify_ticket\n"
         assert f"http://127.0.0.1:{ui_port}" in up.stdout.readline()
         assert "ready: classify_ticket" in up.stdout.readline()

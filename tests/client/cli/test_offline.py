@@ -1,6 +1,8 @@
 """What the command line does without a server."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from client.cli.app import COMMANDS
 from client.cli.lazy import LazyCommand
-from tests.client.cli.conftest import Cli
+from tests.client.cli.conftest import Cli, command
 
 NOBODY = "localhost:1"
 PLAIN = {"NO_COLOR": "1", "COLUMNS": "120"}
@@ -69,6 +71,12 @@ def test_a_misspelt_command_is_told_the_right_one(cli: Cli) -> None:
         (["force-remote", "t", "--until", "2001-01-01"], "in the past"),
         (["force-remote", "t", "--for", "soon"], "expected a duration"),
         (["force-remote", "t", "--for", "1h", "--off"], "exclude each other"),
+        (["budget", "set"], "give --daily, --weekly or --monthly"),
+        (["budget", "set", "--daily", "ten"], "--daily: expected an amount such as 10.00, got 'ten'; `none` is no cap"),
+        (["budget", "set", "t", "--monthly", "-1"], "--monthly: expected an amount of at least 0"),
+        (["reconcile", "t", "r-1", "--cost", "NaN"], "--cost: expected an amount of at least 0"),
+        (["reconcile", "t", "", "--cost", "0"], "REQUEST_ID"),
+        (["retire", "t"], "`--yes` says so"),
         (["apply"], "apprentice.yaml:1: there is no such file"),
         (["worker", "--config", "none.yaml"], "none.yaml:1: there is no such file"),
     ],
@@ -92,6 +100,13 @@ def test_what_is_wrong_is_said_before_any_server_is_asked(cli: Cli, arguments: l
         ["force-remote", "t", "--off"],
         ["pause-coaching", "t"],
         ["retrain", "t"],
+        ["budget"],
+        ["budget", "--json"],
+        ["budget", "set", "--daily", "20", "--weekly", "none"],
+        ["budget", "freeze", "t"],
+        ["budget", "unfreeze"],
+        ["reconcile", "t", "r-1", "--cost", "0.01"],
+        ["retire", "t", "--yes"],
         ["apply"],
         ["worker"],
         ["up"],
@@ -104,6 +119,26 @@ def test_without_a_server_it_exits_with_3(cli: Cli, tmp_path: Path, arguments: l
     assert (done.returncode, done.stdout) == (3, "")
     assert f"error: no Temporal server answers at {NOBODY}" in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(("answer", "code", "words"), [("n", 2, "t goes on"), ("y", 3, "no Temporal server")])
+def test_on_a_terminal_retiring_a_task_is_asked_first(answer: str, code: int, words: str) -> None:
+    terminal, stdin = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    environ = os.environ | {"TEMPORAL_ADDRESS": NOBODY}
+    done = subprocess.run(command("retire", "t"), stdin=stdin, env=environ, capture_output=True, text=True, check=False)
+    for end in (terminal, stdin):
+        os.close(end)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert "End the task t?" in done.stderr
+    assert words in done.stderr
+
+
+def test_apply_of_a_task_that_the_configuration_lacks_names_the_right_one(cli: Cli) -> None:
+    assert cli("init", "--yes").returncode == 0
+    done = cli("apply", "classify_tickt", TEMPORAL_ADDRESS=NOBODY)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown task 'classify_tickt'; did you mean `classify_ticket`?" in done.stderr
 
 
 def test_an_input_file_is_never_its_own_output(cli: Cli, tmp_path: Path) -> None:

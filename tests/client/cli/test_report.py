@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from apprentice.messages import DaySpend, HistoryPoint, Interval, Phase, TaskStatus
+from apprentice.messages import DaySpend, HistoryPoint, Interval, Lease, Phase, TaskStatus, Unknown
 from client.cli.demo_view import per_million
 from client.cli.report import as_document
 from client.cli.report_view import recent_local_shares, report_of
+from client.cli.status_view import line
 from tests.client.cli.conftest import Cli
 
 NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
@@ -72,6 +73,7 @@ def test_the_document_has_status_savings_and_history() -> None:
         "spend": "30",
         "all_remote": "90",
         "saved": "60",
+        "copies": "0",
         "share": pytest.approx(2 / 3),
         "currency": "USD",
     }
@@ -97,6 +99,31 @@ def test_without_unicode_the_curves_are_ascii() -> None:
     curve = [line for line in lines if "sampling rate" in line or "local share" in line]
     assert len(curve) == 2
     assert all(line.isascii() for line in curve)
+
+
+def test_what_copied_answers_saved_is_said_where_there_are_any() -> None:
+    copied = grown().model_copy(update={"copied": 100})
+    assert "100 requests were answered by another's answer, which saved 15.00 USD" in drawn(copied, [])
+    assert as_document((copied, []))["savings"]["copies"] == "15.000000000"
+    assert "another's answer" not in drawn(grown(), [])
+
+
+def test_what_operators_have_to_know_is_said_and_nothing_of_it_where_all_is_well() -> None:
+    lease = Lease(day="2026-03-04", until=NOW, limit=Decimal("1.5"), settled=Decimal("0.25"))
+    troubled = status(
+        frozen=True, unknown=Unknown(calls=2, upper_bound=Decimal("0.5")), schema_version=3, copied=7, lease=lease
+    )
+    text = drawn(troubled, [])
+    for words in (
+        "no paid call is made until `budget unfreeze sort`",
+        "2 calls, counted as spent at most: 0.5000 USD; see `apprentice unknown`",
+        "version 3",
+        "7 answers of other requests with the same input",
+        "0.25 spent of 1.5 USD granted today",
+    ):
+        assert words in text
+    assert line(troubled).endswith("copied=7 unknown=2 frozen")
+    assert not any(word in drawn(status(), []) for word in ("frozen", "unknown", "schema", "copied", "granted"))
 
 
 def test_a_task_that_has_just_begun_has_a_report() -> None:

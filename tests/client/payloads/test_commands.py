@@ -16,7 +16,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.client import Client
 
 from client.payloads import NO_SETTINGS
-from tests.client.cli.test_live import Place, place_of
+from tests.client.cli.place import Place, place_of
 from tests.client.payloads.conftest import new_key
 from tests.conftest import DevEnv
 from workers.dev_server import free_port
