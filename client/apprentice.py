@@ -27,7 +27,7 @@ from workflows import TaskLifecycleWorkflow
 from workflows.burst import LARGEST_INPUT
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
 from workflows.refusals import check_settings
-from workflows.task_lifecycle import LifecycleStart
+from workflows.task_lifecycle import SEEN, LifecycleStart, View
 
 # A stock server keeps ten updates in flight for a workflow and refuses the next; two are left to operators.
 CONCURRENCY = 8
@@ -38,7 +38,13 @@ TASK_TIMEOUT = timedelta(seconds=5)
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
-UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
+# UNKNOWN: the connection broke in the midst of a call ("transport error"), as with a server that is killed.
+UNREACHABLE = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.UNKNOWN,
+}
 
 
 class Apprentice:
@@ -98,11 +104,11 @@ class Apprentice:
 
     async def status(self, task: str) -> TaskStatus:
         """How the task stands now. Raises UnknownTask, NoServer."""
-        return await _resend(lambda: self._handle(task).query(TaskLifecycleWorkflow.status), task)
+        return TaskStatus.model_validate(await self._look(task, "status"))
 
     async def history(self, task: str) -> list[HistoryPoint]:
         """The task's story, oldest first, at most 240 points. Raises UnknownTask, NoServer."""
-        return await _resend(lambda: self._handle(task).query(TaskLifecycleWorkflow.history), task)
+        return [HistoryPoint.model_validate(point) for point in await self._look(task, "history")]
 
     async def operate(self, task: str, order: Order) -> TaskStatus:
         """Give an order; how the task stands after it. Raises OrderRefused, UnknownTask, NoServer."""
@@ -134,6 +140,19 @@ class Apprentice:
             "WorkflowType = 'TaskLifecycleWorkflow' AND ExecutionStatus = 'Running'", page_size=200
         )
         return sorted([found.id.removeprefix(LIFECYCLE_PREFIX) async for found in running])
+
+    async def _look(self, task: str, view: View) -> Any:
+        """What the refusal of the update `look` holds, as JSON."""
+
+        async def look() -> Any:
+            try:
+                return await self._handle(task).execute_update(TaskLifecycleWorkflow.look, view)
+            except WorkflowUpdateFailedError as error:
+                if isinstance(error.cause, ApplicationError) and error.cause.type == SEEN:
+                    return error.cause.details[0]
+                raise
+
+        return await _resend(look, task)
 
     def _handle(self, task: str) -> WorkflowHandle[TaskLifecycleWorkflow, None]:
         return self.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(task))

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
@@ -44,6 +44,9 @@ with workflow.unsafe.imports_passed_through():
 EVENTS_A_RUN = 10_000
 BYTES_A_RUN = 16 * 1024 * 1024
 UPDATES_A_RUN = 1_800
+# The type of the refusal that is no error: see `look`.
+SEEN = "Seen"
+View = Literal["status", "history"]
 
 
 class LifecycleStart(Message):
@@ -121,6 +124,22 @@ class TaskLifecycleWorkflow:
             self.input_schema.validate(request.input)
         except SchemaError as error:
             raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from None
+
+    # --- onlookers ---------------------------------------------------------------------------------------------
+
+    @workflow.update
+    async def look(self, view: View) -> None:
+        """How the task stands (`status`), or its `history`: always refused, with what was asked for in the refusal.
+
+        That costs no history, like a query. But a query that waits while a worker is killed can reach the next worker
+        before the workflow task does; the SDK (1.35) then runs ahead of what is recorded, and what it records next does
+        not replay: the task stands still for good.
+        """
+
+    @look.validator
+    def _show(self, view: View) -> None:
+        seen = self.status() if view == "status" else self.history()
+        raise ApplicationError(view, seen, type=SEEN, non_retryable=True)
 
     # --- operators ---------------------------------------------------------------------------------------------
 
