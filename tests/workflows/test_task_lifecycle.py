@@ -202,6 +202,35 @@ async def test_apply_changes_the_caps_of_a_running_task_and_refuses_another_sche
             await apprentice.apply(settings.model_copy(update={"input_schema": {"body": "str"}}))
 
 
+async def test_a_full_cap_takes_back_no_answer_that_was_given(running: Running, settings_of: SettingsOf) -> None:
+    settings = settings_of()
+    async with running(settings) as apprentice:
+        first = await apprentice.run(settings.name, {"text": "in time"}, request_id="r-1", deadline=30)
+        capped = settings.model_copy(update={"budget": settings.budget.model_copy(update={"daily": Decimal(0)})})
+        await apprentice.apply(capped)
+        before = await apprentice.status(settings.name)
+        again = await apprentice.run(settings.name, {"text": "in time"}, request_id="r-1", attempt=1, deadline=30)
+        after = await apprentice.status(settings.name)
+        with pytest.raises(BudgetExhausted):
+            await apprentice.run(settings.name, {"text": "too late"}, request_id="r-2", deadline=30)
+    assert (again.output, again.trace.replayed) == (first.output, True)
+    assert (after.requests, after.spend) == (before.requests, before.spend)
+
+
+async def test_looking_at_a_task_leaves_no_trace_in_its_history(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv
+) -> None:
+    settings = settings_of()
+    handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
+    async with running(settings) as apprentice:
+        await apprentice.run(settings.name, {"text": "a first one"}, deadline=30)
+        before = (await handle.describe()).history_length
+        for _ in range(5):
+            assert (await apprentice.status(settings.name)).requests == 1
+            assert [point.requests for point in await apprentice.history(settings.name)] == [1]
+        assert (await handle.describe()).history_length == before
+
+
 async def test_the_web_ui_tells_the_story(running: Running, settings_of: SettingsOf, dev_env: DevEnv) -> None:
     settings = settings_of()
     async with running(settings) as apprentice:
