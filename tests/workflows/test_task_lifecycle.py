@@ -4,8 +4,11 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store import Store
 from apprentice.messages import ForceRemote, PauseCoaching, Phase, Resume, RouteReason, Source
@@ -217,17 +220,30 @@ async def test_a_full_cap_takes_back_no_answer_that_was_given(running: Running, 
     assert (after.requests, after.spend) == (before.requests, before.spend)
 
 
-async def test_looking_at_a_task_leaves_no_trace_in_its_history(
+class NoQueries(Interceptor):
+    """A client that fails on a query: one of those can wedge a task (`TaskLifecycleWorkflow.look`)."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Refusing(OutboundInterceptor):
+            async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+                raise AssertionError("queried")
+
+        return Refusing(next)
+
+
+async def test_looking_at_a_task_is_no_query_and_leaves_no_trace_in_its_history(
     running: Running, settings_of: SettingsOf, dev_env: DevEnv
 ) -> None:
     settings = settings_of()
+    client = await Client.connect(dev_env.address, data_converter=pydantic_data_converter, interceptors=[NoQueries()])
+    onlooker = Apprentice(client)
     handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
     async with running(settings) as apprentice:
         await apprentice.run(settings.name, {"text": "a first one"}, deadline=30)
         before = (await handle.describe()).history_length
         for _ in range(5):
-            assert (await apprentice.status(settings.name)).requests == 1
-            assert [point.requests for point in await apprentice.history(settings.name)] == [1]
+            assert (await onlooker.status(settings.name)).requests == 1
+            assert [point.requests for point in await onlooker.history(settings.name)] == [1]
         assert (await handle.describe()).history_length == before
 
 
