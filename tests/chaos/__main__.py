@@ -47,7 +47,7 @@ def main() -> int:
     console = Console()
     forward_core_log()
     console.print(f"seed {plan.seed}, {plan.faults} faults, {plan.store}, in {folder}", highlight=False)
-    report = asyncio.run(run(plan, folder.resolve()))
+    report = asyncio.run(run(plan, folder.resolve(), lambda words: console.print(words, highlight=False)))
     show(report, console)
     if options.json:
         options.json.write_text(report.model_dump_json(indent=1))

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -28,6 +29,7 @@ from workflows.ids import lifecycle_id
 # Of all faults; the others are the provider's.
 SHARE_AROUND_US = 0.45
 SETTLE_SECONDS = 150.0
+SAY_EVERY = 20
 # Of the faults around us the next one waits until callers are answered again, so that recovery can be measured; the
 # others fall into it.
 SHARE_ALONE, RECOVERY_SECONDS = 0.8, 20.0
@@ -52,6 +54,7 @@ class Plan:
 class Struck:
     """When which fault began (monotonic)."""
 
+    say: Callable[[str], None]
     moments: list[tuple[str, float]] = field(default_factory=list)
     timeline: list[tuple[float, str]] = field(default_factory=list)
 
@@ -62,6 +65,8 @@ class Struck:
         for fault in faults:
             await asyncio.sleep(rng.uniform(0.2, 2 * gap - 0.2))
             self.moments.append((fault.name, time.monotonic()))
+            if len(self.moments) % SAY_EVERY == 0:
+                self.say(f"{len(self.moments)} faults")
             self.timeline.append((time.monotonic(), fault.name))
             await fault.inject(world)
             try:
@@ -73,14 +78,14 @@ class Struck:
                 await load.heard(RECOVERY_SECONDS)
 
 
-async def run(plan: Plan, folder: Path) -> Report:
-    """Everything happens in `folder`."""
+async def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda words: None) -> Report:
+    """Everything happens in `folder`; `say` is told how far it is."""
     began = time.monotonic()
     rng = random.Random(plan.seed)
     ours = round(plan.faults * SHARE_AROUND_US)
     near, far = around_us(rng, ours), at_the_provider(rng, plan.faults - ours)
     settings = task_settings(folder, plan)
-    struck = Struck()
+    struck = Struck(say)
     async with world(
         folder,
         _store(plan.store, folder),
@@ -104,6 +109,7 @@ async def run(plan: Plan, folder: Path) -> Report:
         await asyncio.sleep(5)
         stage.provider.heal()
         load.stopping = True
+        say(f"{len(load.sent):,} sendings; collecting what is owed")
         await loading
         await load.collect()
         status = await settled(stage)
