@@ -12,7 +12,6 @@ from typing import Any, Self
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from apprentice.budget import caps_of
@@ -40,6 +39,7 @@ from workflows import BudgetWorkflow, TaskLifecycleWorkflow
 from workflows.budget import BudgetStart
 from workflows.burst import BY_REFERENCE
 from workflows.ids import LIFECYCLE_PREFIX, lifecycle_id
+from workflows.looking import View, shown
 from workflows.refusals import check_budget, check_settings
 from workflows.task_lifecycle import LifecycleStart
 
@@ -52,8 +52,7 @@ CONCURRENCY = 8
 TASK_TIMEOUT = timedelta(seconds=5)
 # What a large request leaves in Temporal: a name and a hash, sealed.
 REFERENCE_BYTES = 1024
-# A workflow that has ended would still answer queries.
-RUNNING = QueryRejectCondition.NOT_OPEN
+STATUS: View = "status"
 
 
 class Apprentice:
@@ -138,15 +137,11 @@ class Apprentice:
 
     async def status(self, task: str) -> TaskStatus:
         """How the task stands now. Raises UnknownTask, NoServer."""
-        handle = self._handle(task)
-        return await resend(lambda: handle.query(TaskLifecycleWorkflow.status, reject_condition=RUNNING), no_task(task))
+        return TaskStatus.model_validate(await self._look(task, "status"))
 
     async def history(self, task: str) -> list[HistoryPoint]:
         """The task's story, oldest first, at most 240 points. Raises UnknownTask, NoServer."""
-        handle = self._handle(task)
-        return await resend(
-            lambda: handle.query(TaskLifecycleWorkflow.history, reject_condition=RUNNING), no_task(task)
-        )
+        return [HistoryPoint.model_validate(point) for point in await self._look(task, "history")]
 
     async def operate(self, task: str, order: Order) -> TaskStatus:
         """Give an order; how the task stands after it. Raises OrderRefused, UnknownTask, NoServer."""
@@ -209,8 +204,9 @@ class Apprentice:
 
     async def budget(self) -> BudgetStatus:
         """The caps for all tasks, and what each holds of them. Raises NoBudget, NoServer."""
-        handle = self._budget()
-        return await resend(lambda: handle.query(BudgetWorkflow.status, reject_condition=RUNNING), no_budget())
+        handle, view = self._budget(), STATUS
+        status = await resend(lambda: shown(handle.execute_update(BudgetWorkflow.look, view)), no_budget())
+        return BudgetStatus.model_validate(status)
 
     async def operate_budget(self, order: SetCaps | Freeze) -> BudgetStatus:
         """Raise, lower or freeze the caps for all tasks; how they stand after it. Raises NoBudget, NoServer."""
@@ -236,6 +232,10 @@ class Apprentice:
             task_timeout=TASK_TIMEOUT,
             static_summary="budget for all tasks",
         )
+
+    async def _look(self, task: str, view: View) -> Any:
+        handle = self._handle(task)
+        return await resend(lambda: shown(handle.execute_update(TaskLifecycleWorkflow.look, view)), no_task(task))
 
     def _handle(self, task: str) -> WorkflowHandle[TaskLifecycleWorkflow, None]:
         return self.client.get_workflow_handle_for(TaskLifecycleWorkflow.run, lifecycle_id(task))

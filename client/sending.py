@@ -5,11 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
-from temporalio.client import (
-    WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -20,7 +16,13 @@ ENCODED_FAILURE = "Encoded failure"
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 # Refusals that pass by themselves: the workflow rolls over, or an update was cut off while it did.
 PASSING = {"RollingOver", "AcceptedUpdateCompletedWorkflow"}
-UNREACHABLE = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.DEADLINE_EXCEEDED}
+# UNKNOWN: the connection broke in the midst of a call ("transport error"), as with a server that is killed.
+UNREACHABLE = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.UNKNOWN,
+}
 
 
 def no_task(task: str) -> errors.UnknownTask:
@@ -63,8 +65,6 @@ async def resend[T](send: Callable[[], Awaitable[T]], missing: errors.Apprentice
             if isinstance(error.__cause__, asyncio.CancelledError):
                 raise error.__cause__ from None
             # The server cut a long poll short; the update itself goes on under its id.
-        except WorkflowQueryRejectedError:
-            raise missing from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise missing from None

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.treasury_state import TreasuryState
     from workflows import policies
     from workflows.ids import lifecycle_id
+    from workflows.looking import View, show
     from workflows.refusals import check_budget
 
 
@@ -83,6 +84,14 @@ class BudgetWorkflow:
             case Freeze(frozen=frozen):
                 self.letters += self.treasury.freeze(frozen, now)
         return self.status()
+
+    @workflow.update
+    async def look(self, view: View) -> None:
+        """The caps and who holds what of them: see `looking`."""
+
+    @look.validator
+    def _show(self, view: View) -> None:
+        show(view, self.status())
 
     @workflow.query
     def status(self) -> BudgetStatus:

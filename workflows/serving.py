@@ -44,6 +44,9 @@ from workflows.till import Till
 # Of a request that gets the answer of another.
 COPY = Route(remote=True, local=False, reason=RouteReason.SHARED)
 
+# Asks the store, which looks into the journal before anything else. There is no version 0 to answer in its place.
+REMEMBERED = Route(remote=False, local=True, reason=RouteReason.BUDGET, version=0)
+
 
 class Serving:
     """Serves one request with a task's brain. `actions` is what the brain asked for in the end.
@@ -81,7 +84,10 @@ class Serving:
                 lambda patient: self.brain.admit(self.request, coin, workflow.now(), patient=patient)
             )
         except BudgetExhausted as error:
-            raise self._refused(error, None) from None
+            known = await self._remembered()
+            if known is None:
+                raise self._refused(error, None) from None
+            return await self._finish(REMEMBERED, None, known)
         remote, local = await asyncio.gather(self._remote(route), self._local(route))
         if not route.remote:
             route, remote, local = await self._without_remote(route, local)
@@ -90,6 +96,13 @@ class Serving:
             remote = None
         assert not isinstance(remote, ApplicationError)
         return await self._finish(route, remote, local if isinstance(local, Reply) else None)
+
+    async def _remembered(self) -> Reply | None:
+        """What the request was answered before: a full cap takes back no answer that was given."""
+        if self.sharing is None:
+            return None
+        reply = await self._local(REMEMBERED)
+        return reply if isinstance(reply, Reply) and reply.replayed else None
 
     async def _without_remote(
         self, route: Route, local: Reply | ApplicationError | None

@@ -41,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import named
     from workflows.fine_tune import FineTuneWorkflow
     from workflows.ids import fine_tune_id
+    from workflows.looking import View, show
     from workflows.refusals import check_change
     from workflows.serving import Serving
     from workflows.sharing import Sharing
@@ -52,12 +53,12 @@ with workflow.unsafe.imports_passed_through():
 # client's TASK_TIMEOUT (about 4,000 events a second on a busy core). The server's own limit of 2,000 updates a run
 # (lifted on our dev server) makes a run of 1,800 the longest that is safe everywhere.
 EVENTS_A_RUN = 6_000
-EVENTS_A_RUN_UNPATCHED = 10_000
+EVENTS_A_RUN_BEFORE = 10_000
 BYTES_A_RUN = 16 * 1024 * 1024
 UPDATES_A_RUN = 1_800
-# Runs that began before these rules go on without them: requests share answers in flight, wait for room under a cap,
-# and coaching stops before the last of a cap is spent.
-SINCE_0_2 = "0.2: sharing, waiting for room, coaching pauses first"
+# Runs that began before 0.2 go on by its rules: no request shares another's answer, waits for room under a cap or is
+# remembered when a cap is full, coaching spends all of a cap, and a run is longer.
+SINCE_0_2 = "0.2"
 
 
 class LifecycleStart(Message):
@@ -75,6 +76,7 @@ class TaskLifecycleWorkflow:
         self.brain = Lifecycle(start.settings, start.state, spares=today)
         self.till = Till(self.brain)
         self.sharing = Sharing() if today else None
+        self.events_a_run = EVENTS_A_RUN if today else EVENTS_A_RUN_BEFORE
         self.changing = False
         self.story = Story()
         self.digest: str | None = None
@@ -90,7 +92,6 @@ class TaskLifecycleWorkflow:
     @workflow.run
     async def run(self, start: LifecycleStart) -> None:
         # A run that began under the longer limit ends under it: else its replay would roll over where it did not.
-        self.events_a_run = EVENTS_A_RUN if workflow.patched("runs-of-6000-events") else EVENTS_A_RUN_UNPATCHED
         await self._register(self.brain.settings)
         self.till.resume()
         self.story.tell(self.brain)
@@ -150,6 +151,17 @@ class TaskLifecycleWorkflow:
             self.input_schema.validate(request.input)
         except SchemaError as error:
             raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from None
+
+    # --- onlookers ---------------------------------------------------------------------------------------------
+
+    @workflow.update
+    async def look(self, view: View) -> None:
+        """How the task stands, or its history: see `looking`."""
+
+    @look.validator
+    def _show(self, view: View) -> None:
+        seen = self.status() if view == "status" else self.history()
+        show(view, seen)
 
     # --- operators ---------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from client.cli.core_log import forward_core_log
 from tests.chaos.report import show
 from tests.chaos.run import Plan, run
 from workers.leaving import leave
@@ -44,8 +45,9 @@ def main() -> int:
     folder = options.keep or Path(tempfile.mkdtemp(prefix="apprentice-chaos-"))
     folder.mkdir(parents=True, exist_ok=True)
     console = Console()
+    forward_core_log()
     console.print(f"seed {plan.seed}, {plan.faults} faults, {plan.store}, in {folder}", highlight=False)
-    report = asyncio.run(run(plan, folder.resolve()))
+    report = asyncio.run(run(plan, folder.resolve(), lambda words: console.print(words, highlight=False)))
     show(report, console)
     if options.json:
         options.json.write_text(report.model_dump_json(indent=1))

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -66,6 +67,14 @@ class Load:
                 await self.send(request_id, "again", PATIENCE, attempt=0 if request_id in open_ended else 1)
 
         await asyncio.gather(*map(one, chosen))
+
+    async def heard(self, seconds: float) -> None:
+        """Return when callers hear something new, or after so many seconds."""
+        before = len(self.sent)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while all(sent.error == "DeadlineExceeded" for sent in self.sent[before:]):  # noqa: ASYNC110 - polled
+                    await asyncio.sleep(0.05)
 
     def ends(self) -> dict[str, list[Sent]]:
         """Everything that came of each request, in order."""

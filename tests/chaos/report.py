@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+LONG = 8.0
+
 
 class Recovery(BaseModel):
     """Seconds from a fault to the next reply that any caller got, and the longest silence soon after it."""
@@ -53,6 +55,7 @@ class Report(BaseModel):
     versions: list[str]
     worker_exits: list[int]
     recovery: list[Recovery]
+    silences: list[str]
     violations: list[str]
 
 
@@ -79,6 +82,16 @@ def recovery(moments: Sequence[tuple[str, float]], replies: Sequence[float], wit
     ]
 
 
+def silences(began: float, timeline: Sequence[tuple[float, str]], replies: Sequence[float]) -> list[str]:
+    """Where no caller heard anything for over LONG seconds, and what happened from a little before to its end."""
+    found = []
+    for last, following in itertools.pairwise(replies):
+        if following - last > LONG:
+            events = [f"{at - began:.1f} {name}" for at, name in timeline if last - LONG < at < following]
+            found.append(f"{last - began:.1f} to {following - began:.1f}: {'; '.join(events)}")
+    return found
+
+
 def show(report: Report, console: Console) -> None:
     """The table."""
     table = Table(title=f"chaos: seed {report.seed}, {report.store}, {report.seconds:.0f} s", show_header=False)
@@ -90,6 +103,8 @@ def show(report: Report, console: Console) -> None:
         figures = one.median, one.longest, one.silence_median, one.silence_longest
         pauses.add_row(one.fault, str(one.times), *(f"{figure:.1f} s" for figure in figures))
     console.print(pauses)
+    for silence in report.silences:
+        console.print(f"silence {silence}", highlight=False)
     for violation in report.violations[:40]:
         console.print(f"[red]VIOLATION[/red] {violation}", highlight=False)
     if len(report.violations) > 40:

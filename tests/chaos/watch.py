@@ -1,12 +1,13 @@
 """Who looks on while it happens: the caps at every moment, the runs of the workflow; and who raises the cap."""
 
 import asyncio
+import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from apprentice.messages import Phase, TaskStatus
+from apprentice.messages import ForceRemote, Phase, Resume, TaskStatus
 from apprentice.settings import TaskSettings
 from client import errors
 from tests.chaos.load import Load
@@ -38,10 +39,10 @@ class Watch:
         self.caps.append((time.time(), self.settings.budget.monthly))
 
     async def look(self) -> None:
-        """At the task's status, all the time. Runs until cancelled."""
+        """At the task's status, all the time; what goes wrong with a look is no news here. Runs until cancelled."""
         handle = self.world.apprentice.client.get_workflow_handle(lifecycle_id(self.world.task))
         while True:
-            with suppress(TimeoutError, Exception):
+            with suppress(Exception):
                 async with asyncio.timeout(ASK_SECONDS):
                     self.note(await self.world.apprentice.status(self.world.task))
                     self.runs.add((await handle.describe()).run_id)
@@ -68,6 +69,16 @@ class Watch:
             if since is not None and time.monotonic() - since > FULL_SECONDS:
                 since = None
                 await self._raise()
+
+    async def force_remote(self, rng: random.Random) -> None:
+        """The operator again, who sends everything to the remote model and takes it back, so that money keeps flowing
+        once the local model has taken over. Runs until cancelled."""
+        while True:
+            for order in (ForceRemote(), Resume()):
+                await asyncio.sleep(rng.uniform(4, 12))
+                with suppress(TimeoutError, errors.ApprenticeError):
+                    async with asyncio.timeout(ASK_SECONDS):
+                        await self.world.apprentice.operate(self.world.task, order)
 
     async def _raise(self) -> None:
         cap = self.caps[-1][1] + self.step

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -93,10 +94,22 @@ class World:
 
 @asynccontextmanager
 async def world(
-    folder: Path, store: StoreUnderTest, settings: TaskSettings, *, latency: float, options: list[str]
+    folder: Path,
+    store: StoreUnderTest,
+    settings: TaskSettings,
+    *,
+    latency: float,
+    events_a_run: int | None,
+    idempotent: bool,
 ) -> AsyncIterator[World]:
     """A world with this task in it, at the fake provider. Nothing of it outlives the block."""
-    with ChatServer(latency=latency) as provider:
+    options = [] if events_a_run is None else ["--events-a-run", str(events_a_run)]
+    # A workflow rolls over once the server suggests it, at 4,096 events; for less, both have to be told.
+    sooner = {} if events_a_run is None else {"limit.historyCount.suggestContinueAsNew": str(events_a_run // 2)}
+    with (
+        ChatServer(latency=latency, idempotent=idempotent) as provider,
+        patch.dict(dev_server.DYNAMIC_CONFIG, sooner),
+    ):
         remote = settings.remote.model_copy(update={"base_url": provider.base_url})
         settings = settings.model_copy(update={"remote": remote})
         await store.start()

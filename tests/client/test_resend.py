@@ -6,8 +6,8 @@ from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from client.apprentice import _resend
 from client.errors import ApprenticeError
+from client.sending import no_task, resend
 
 
 def refusal(status: RPCStatusCode, detail: Message | None = None) -> RPCError:
@@ -30,7 +30,7 @@ async def test_a_workflow_that_cannot_get_on_and_a_server_that_is_away_are_waite
             raise errors.pop()
         return "answer"
 
-    assert await _resend(send, "tickets") == "answer"
+    assert await resend(send, no_task("tickets")) == "answer"
 
 
 async def test_any_other_refusal_is_said() -> None:
@@ -38,4 +38,4 @@ async def test_any_other_refusal_is_said() -> None:
         raise refusal(RPCStatusCode.FAILED_PRECONDITION)
 
     with pytest.raises(ApprenticeError, match="refused"):
-        await _resend(send, "tickets")
+        await resend(send, no_task("tickets"))

@@ -4,8 +4,11 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store import Store
 from apprentice.messages import ForceRemote, PauseCoaching, Phase, Resume, RouteReason, Source
@@ -200,6 +203,48 @@ async def test_apply_changes_the_caps_of_a_running_task_and_refuses_another_sche
         await apprentice.run(settings.name, {"text": "fits again"}, deadline=30)
         with pytest.raises(OrderRefused, match="schema"):
             await apprentice.apply(settings.model_copy(update={"input_schema": {"body": "str"}}))
+
+
+async def test_a_full_cap_takes_back_no_answer_that_was_given(running: Running, settings_of: SettingsOf) -> None:
+    settings = settings_of()
+    async with running(settings) as apprentice:
+        first = await apprentice.run(settings.name, {"text": "in time"}, request_id="r-1", deadline=30)
+        capped = settings.model_copy(update={"budget": settings.budget.model_copy(update={"daily": Decimal(0)})})
+        await apprentice.apply(capped)
+        before = await apprentice.status(settings.name)
+        again = await apprentice.run(settings.name, {"text": "in time"}, request_id="r-1", attempt=1, deadline=30)
+        after = await apprentice.status(settings.name)
+        with pytest.raises(BudgetExhausted):
+            await apprentice.run(settings.name, {"text": "too late"}, request_id="r-2", deadline=30)
+    assert (again.output, again.trace.replayed) == (first.output, True)
+    assert (after.requests, after.spend) == (before.requests, before.spend)
+
+
+class NoQueries(Interceptor):
+    """A client that fails on a query: one of those can wedge a task (`TaskLifecycleWorkflow.look`)."""
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        class Refusing(OutboundInterceptor):
+            async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+                raise AssertionError("queried")
+
+        return Refusing(next)
+
+
+async def test_looking_at_a_task_is_no_query_and_leaves_no_trace_in_its_history(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv
+) -> None:
+    settings = settings_of()
+    client = await Client.connect(dev_env.address, data_converter=pydantic_data_converter, interceptors=[NoQueries()])
+    onlooker = Apprentice(client)
+    handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
+    async with running(settings) as apprentice:
+        await apprentice.run(settings.name, {"text": "a first one"}, deadline=30)
+        before = (await handle.describe()).history_length
+        for _ in range(5):
+            assert (await onlooker.status(settings.name)).requests == 1
+            assert [point.requests for point in await onlooker.history(settings.name)] == [1]
+        assert (await handle.describe()).history_length == before
 
 
 async def test_the_web_ui_tells_the_story(running: Running, settings_of: SettingsOf, dev_env: DevEnv) -> None:
