@@ -1,9 +1,10 @@
-"""Records histories of all workflows into `histories/`, against a dev server of its own, in about two minutes:
+"""Records histories of all workflows into the folder of this release, against a dev server, in about two minutes:
 
     .venv/bin/python -m tests.workflows.record_histories [NAME ...]
 
-Record anew after a change of workflow code that was not meant to replay what ran before, never to silence
-`test_replay.py` when workflows of that code may still be running somewhere. All data in them is invented.
+The folders of earlier releases stay as they are: workflows of theirs may still run somewhere, and have to go on. Record
+this release's anew after a change of workflow code that was not meant to replay what ran before it, never to silence
+`test_replay.py`. All data in them is invented.
 """
 
 import asyncio
@@ -24,17 +25,29 @@ from typing import Any
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from apprentice.messages import ForceRemote, PauseCoaching, Resume, Retrain
+from apprentice.messages import (
+    ApplySettings,
+    ForceRemote,
+    Freeze,
+    PauseCoaching,
+    Reconcile,
+    Resume,
+    Retire,
+    Retrain,
+    SetCaps,
+)
 from apprentice.prices import reservation
-from apprentice.settings import TaskSettings
+from apprentice.settings import BudgetSettings, TaskSettings
 from client import Apprentice, ApprenticeError, BudgetExhausted
 from tests.workflows.traffic import QUICK, send, settled, tickets
 from workers.dev_server import dev_server
 from workers.worker import worker
-from workflows import TaskLifecycleWorkflow
+from workflows import BudgetWorkflow, TaskLifecycleWorkflow
+from workflows.budget import BudgetStart
 from workflows.ids import fine_tune_id, lifecycle_id
 
-FOLDER = Path(__file__).parent / "histories"
+HISTORIES = Path(__file__).parent / "histories"
+FOLDER = HISTORIES / "0.2"
 LARGEST_PLAIN = 200_000
 ABSOLUTE = re.compile(rb'"/[^"]*?/(?=models/)')
 IDENTITY = re.compile(r"\d+@")
@@ -202,6 +215,49 @@ async def failed(stage: Stage) -> Histories:
     return {"lifecycle": await stage.lifecycle(), "fine_tune": await stage.fine_tune()}
 
 
+async def shared(stage: Stage) -> Histories:
+    """Two tasks under one budget: the same question at once, a full cap, a raised one, a freeze, one that retires."""
+    teacher = stage.remote(latency_seconds=0.1) | {"price": {"per_request": "0.01"}}
+    first = stage.settings(remote=teacher, shared_budget="caps")
+    second = first.model_copy(update={"name": "second"})
+    caps = BudgetSettings(daily=Decimal("0.12"))
+    budget = await stage.client.start_workflow(
+        BudgetWorkflow.run, BudgetStart(settings=caps), id="caps", task_queue=stage.name
+    )
+    async with stage.playing(first) as apprentice:
+        await apprentice.apply(second)
+        await send(apprentice, stage.name, [{"text": "the same"}] * 5)
+        asked = [apprentice.run(name, ticket) for name in (stage.name, "second") for ticket in tickets(10)]
+        await asyncio.gather(*asked, return_exceptions=True)
+        await budget.execute_update(BudgetWorkflow.operate, SetCaps(daily=Decimal(1)))
+        await send(apprentice, "second", tickets(3, first=50))
+        await budget.execute_update(BudgetWorkflow.operate, Freeze())
+        await asyncio.sleep(0.5)
+        await _refused(apprentice.run("second", {"text": "frozen"}))
+        await budget.execute_update(BudgetWorkflow.operate, Freeze(frozen=False))
+        await apprentice.operate(stage.name, Retire())
+        await stage.client.get_workflow_handle(lifecycle_id(stage.name)).result()
+        await send(apprentice, "second", tickets(3, first=60))
+    return {"lifecycle": await stage.lifecycle(), "budget": await budget.fetch_history()}
+
+
+async def versions(stage: Stage) -> Histories:
+    """Another schema while requests are under way, a call in doubt that is reconciled, a cap of the task's own."""
+    settings = stage.settings(remote=stage.remote(latency_seconds=0.3))
+    wider = settings.model_copy(update={"output_schema": {"category": "str", "urgent": "bool"}})
+    slow = wider.remote.model_copy(update={"timeout_seconds": 0.1})
+    async with stage.playing(settings) as apprentice:
+        load = asyncio.create_task(send(apprentice, stage.name, tickets(10)))
+        await asyncio.sleep(0.1)
+        await apprentice.operate(stage.name, ApplySettings(settings=wider, new_version=True))
+        await load
+        await apprentice.operate(stage.name, SetCaps(daily=Decimal(1)))
+        await apprentice.apply(wider.model_copy(update={"remote": slow}))
+        await _refused(apprentice.run(stage.name, {"text": "in doubt"}, request_id="doubt"))
+        await apprentice.operate(stage.name, Reconcile(request_id="doubt", cost=Decimal("0.001")))
+    return {"lifecycle": await stage.lifecycle()}
+
+
 def damage(folder: Path) -> None:
     """Put data sets there that no training can read; the workflow takes them for its own."""
     folder.mkdir(parents=True)
@@ -210,7 +266,8 @@ def damage(folder: Path) -> None:
 
 
 SCENES: dict[str, Callable[[Stage], Awaitable[Histories]]] = {
-    scene.__name__: scene for scene in (collecting, phases, rollover, budget, orders, failures, rejected, failed)
+    scene.__name__: scene
+    for scene in (collecting, phases, rollover, budget, orders, failures, rejected, failed, shared, versions)
 }
 
 
@@ -260,7 +317,7 @@ def read(file: Path) -> WorkflowHistory:
 
 async def record(names: list[str]) -> None:
     """Play the scenes, all if no names are given, and write down what happened."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     async with dev_server(fresh=True) as server:
         client = await Client.connect(server.address, data_converter=pydantic_data_converter)
         for name in names or SCENES:

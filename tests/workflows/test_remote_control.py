@@ -76,7 +76,7 @@ async def test_a_call_in_doubt_counts_in_full_until_an_operator_says_what_it_cos
             with pytest.raises(RequestFailed, match="TimedOut"):
                 await apprentice.run(settings.name, {"text": f"slow {number}"}, request_id=f"r-{number}", deadline=60)
         doubtful = await apprentice.status(settings.name)
-        with pytest.raises(RequestFailed, match="NoSuchCall"):
+        with pytest.raises(OrderRefused, match="no paid call"):
             await apprentice.operate(settings.name, Reconcile(request_id="r-9", cost=Decimal(0)))
         await apprentice.operate(settings.name, Reconcile(request_id="r-0", cost=Decimal("0.004")))
         await apprentice.operate(settings.name, Reconcile(request_id="r-0", cost=Decimal("0.004")))

@@ -13,18 +13,19 @@ from apprentice.lifecycle import Lifecycle
 from client import Apprentice
 from tests.conftest import DevEnv
 from tests.workflows.conftest import SettingsOf
-from tests.workflows.record_histories import FOLDER, SCENES, read
+from tests.workflows.record_histories import FOLDER, HISTORIES, SCENES, read
 from tests.workflows.traffic import QUICK, send, settled, tickets
 from workers.worker import worker
 from workflows import WORKFLOWS, burst
 from workflows.ids import lifecycle_id
 
-FILES = sorted(FOLDER.glob("*.json*"))
+FILES = sorted(HISTORIES.glob("*/*.json*"))
+TODAYS = sorted(FOLDER.glob("*.json*"))
 LARGEST_FOLDER = 1_500_000
 EXPECTED = {
     *("collecting_lifecycle", "phases_lifecycle", "phases_fine_tune_promoted", "rollover_before", "rollover_after"),
     *("budget_lifecycle", "orders_lifecycle", "failures_lifecycle", "rejected_lifecycle", "rejected_fine_tune"),
-    *("failed_lifecycle", "failed_fine_tune"),
+    *("failed_lifecycle", "failed_fine_tune", "shared_lifecycle", "shared_budget", "versions_lifecycle"),
 }
 
 
@@ -49,21 +50,26 @@ def type_of(history: WorkflowHistory) -> str:
     return history.events[0].workflow_execution_started_event_attributes.workflow_type.name
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_a_recorded_history_replays(file: Path, runner: str) -> None:
     await replayer(runner).replay_workflow(read(file))
 
 
+def test_histories_that_were_recorded_by_the_first_release_are_among_them() -> None:
+    assert len([file for file in FILES if file.parent.name == "0.1"]) == 12
+
+
 def test_there_is_a_history_of_every_workflow_and_every_scene() -> None:
-    names = {file.name.partition(".")[0] for file in FILES}
+    names = {file.name.partition(".")[0] for file in TODAYS}
     assert names == EXPECTED
     assert {name.partition("_")[0] for name in names} == SCENES.keys()
-    assert {type_of(read(file)) for file in FILES} == {workflow.__name__ for workflow in WORKFLOWS}
+    assert {type_of(read(file)) for file in TODAYS} == {workflow.__name__ for workflow in WORKFLOWS}
 
 
 def test_the_histories_are_small_and_tell_nothing_of_who_recorded_them() -> None:
-    assert sum(file.stat().st_size for file in FILES) < LARGEST_FOLDER
+    for folder in {file.parent for file in FILES}:
+        assert sum(file.stat().st_size for file in folder.iterdir()) < LARGEST_FOLDER
     for file in FILES:
         text = read(file).to_json()
         assert "stackTrace" not in text
@@ -74,7 +80,7 @@ async def test_another_decision_than_the_recorded_one_is_noticed(monkeypatch: py
     """The replays above can fail: a brain that sets no alarm clock does not replay."""
     monkeypatch.setattr(Lifecycle, "next_due", lambda self: None)
     with pytest.raises(Exception, match=r"(?i)nondeterminis"):
-        await replayer().replay_workflow(read(next(file for file in FILES if file.name.startswith("phases_life"))))
+        await replayer().replay_workflow(read(next(file for file in TODAYS if file.name.startswith("phases_life"))))
 
 
 @pytest.mark.slow
