@@ -1,0 +1,106 @@
+"""One fine-tune: its data set, its training job, its validation, its end."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from apprentice.messages.base import Message, Score
+from apprentice.messages.requests import Comparison
+
+
+class DatasetRef(Message):
+    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version."""
+
+    task: str
+    schema_version: int
+    last_id: int
+    train: int
+    holdout: int
+
+
+class FineTuneRequest(Message):
+    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version."""
+
+    task: str
+    number: int
+    settings_digest: str
+    schema_version: int
+    incumbent: int | None
+    promotion_threshold: Score
+    window_size: int
+    training_timeout: timedelta
+    reason: str
+
+
+class TrainingStatus(StrEnum):
+    """A training job's state, the same words for every provider."""
+
+    PENDING = "pending"
+    VALIDATING = "validating_files"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        return self in (TrainingStatus.SUCCEEDED, TrainingStatus.FAILED, TrainingStatus.CANCELLED)
+
+
+class TrainingRequest(Message):
+    """Ask a `TrainingRunner` for one model version. The key (task, version) makes submission idempotent."""
+
+    task: str
+    version: int
+    settings_digest: str
+    dataset: DatasetRef
+
+
+class TrainingJob(Message):
+    """A training job as its runner sees it. `model` names the result: a path or a provider's model id."""
+
+    id: str
+    task: str
+    version: int
+    status: TrainingStatus
+    model: str | None = None
+    error: str | None = None
+
+
+class ValidationRequest(Message):
+    """Score the candidate, and the incumbent beside it, on the hold-out part of the data set."""
+
+    task: str
+    settings_digest: str
+    dataset: DatasetRef
+    candidate: int
+    incumbent: int | None
+    window_size: int
+
+
+class Validation(Message):
+    """Hold-out scores. `comparisons` are the candidate's newest, at most `window_size`; none was ever trained on.
+
+    `gain_low`, `gain_high` bound the mean paired difference candidate minus incumbent (95%); None without an
+    incumbent.
+    """
+
+    holdout: int
+    mean: Score | None
+    low: Score | None
+    high: Score | None
+    incumbent_mean: Score | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    comparisons: list[Comparison] = []
+
+
+class FineTuneOutcome(Message):
+    """How a fine-tune ended: what `FineTuneWorkflow` signals to its parent."""
+
+    number: int
+    promoted: bool
+    reason: str
+    train: int = 0
+    holdout: int = 0
+    validation: Validation | None = None

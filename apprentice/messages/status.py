@@ -1,0 +1,108 @@
+"""What operators see."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from apprentice.messages.actions import Alert
+from apprentice.messages.base import Message, Money, Phase, Score
+from apprentice.messages.budget import CapStatus, Lease
+
+
+class Interval(Message):
+    """An estimate with its confidence interval; `n` is the number of comparisons behind it."""
+
+    mean: Score
+    low: Score
+    high: Score
+    n: int
+
+
+class HistoryPoint(Message):
+    """One point of the task's story. Counters are totals since the task began."""
+
+    at: datetime
+    requests: int
+    phase: Phase
+    correlation: Score | None
+    low: Score | None
+    high: Score | None
+    sampling_rate: float
+    local: int
+    spend: Money
+    all_remote: Money
+
+
+class DaySpend(Message):
+    """One day of the ledger, in the budget's time zone. `all_remote` is what the remote model alone would have cost."""
+
+    day: str
+    requests: int = 0
+    local: int = 0
+    spend: Money = Decimal(0)
+    all_remote: Money = Decimal(0)
+
+
+class Unknown(Message):
+    """Calls in doubt: they count as spent at their upper bound until they are reconciled."""
+
+    calls: int = 0
+    upper_bound: Money = Decimal(0)
+
+
+class VersionStatus(Message):
+    """One model version: how it did on the hold-out set and what became of it."""
+
+    version: int
+    state: Literal["promoted", "retired", "rejected", "failed"]
+    reason: str
+    at: datetime
+    train: int
+    holdout: int
+    holdout_mean: Score | None = None
+
+
+class TaskStatus(Message):
+    """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence."""
+
+    task: str
+    phase: Phase
+    explanation: str
+    at: datetime
+    requests: int
+    local: int
+    deferred: int
+    degraded: int
+    failed: int
+    examples: int
+    holdout: int
+    correlation: Interval | None
+    trend: float | None
+    sampling_rate: float
+    version: int | None
+    training: int | None
+    forced_remote: bool
+    forced_until: datetime | None
+    coaching_paused: bool
+    currency: str
+    spend: Money
+    all_remote: Money
+    caps: list[CapStatus]
+    days: list[DaySpend]
+    versions: list[VersionStatus]
+    alerts: list[Alert]
+    schema_version: int = 1
+    copied: int = 0
+    unknown: Unknown = Unknown()
+    frozen: bool = False
+    lease: Lease | None = None
+
+    @property
+    def local_share(self) -> float:
+        """Share of all requests that the local model served, in [0, 1]."""
+        return self.local / self.requests if self.requests else 0.0
+
+    @property
+    def savings(self) -> Decimal:
+        """What was not spent, compared with asking the remote model every time; negative is a loss."""
+        return self.all_remote - self.spend
