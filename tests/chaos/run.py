@@ -1,12 +1,13 @@
 """One run: a load, a plan of faults from a seed, and the audit at the end."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -123,6 +124,9 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda word
             unreplayable.append("the task no longer tells its status")
         assert status is not None, "the task never told its status"
         watch.note(status)
+        # What callers got, beside the journal and the logs: to find out what led to a violation.
+        rows = (json.dumps(asdict(sent), default=str) for sent in load.sent)
+        await asyncio.to_thread((folder / "sent.jsonl").write_text, "\n".join(rows))
         journal = await audit.journal_of(stage.store.url, stage.task)
         books = audit.Books(load.ends(), journal, stage.provider.bill(), status, watch.caps, plan.idempotent)
         return report(plan, began, struck, load, watch, books, stage, unreplayable)
