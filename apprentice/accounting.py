@@ -6,7 +6,7 @@ from enum import Enum
 
 from apprentice import routing
 from apprentice.budget import Budget, Reservation
-from apprentice.messages import RequestOutcome, Route, RouteReason, TaskRequest, Unknown
+from apprentice.messages import RequestOutcome, Route, RouteReason, Source, TaskRequest, Unknown
 from apprentice.prices import reservation
 from apprentice.purse import Purse
 from apprentice.settings import TaskSettings
@@ -145,8 +145,7 @@ class Accounts:
 
         Unless the call had been given up as unknown: then the answer says what it cost.
         """
-        resolved = outcome.remote is not None and outcome.request_id in self.state.ledger.unknown
-        if resolved and outcome.remote is not None:
+        if outcome.remote is not None and outcome.remote.source is Source.REMOTE and not outcome.copied:
             self.reconcile(outcome.request_id, outcome.remote.cost, now)
         self._pay(outcome, outcome.lost or None, now)
         self.state.all_remote += outcome.lost
@@ -183,7 +182,7 @@ class Accounts:
     def _pay(self, outcome: RequestOutcome, cost: Decimal | None, now: datetime) -> None:
         """End the request's reservation, if it has one: settled at `cost`, or given back when no call was made."""
         request_id = outcome.request_id
-        if outcome.remote is not None and not outcome.replayed:
+        if outcome.remote is not None and not outcome.replayed and not outcome.copied:
             self.reconcile(request_id, Decimal(0), now)  # an earlier try was in doubt: it is this answer that was paid
         if cost is None:
             self.budget.release(request_id)

@@ -1,11 +1,9 @@
 """`TaskLifecycleWorkflow`: one task's whole life, across worker restarts and continue-as-new."""
 
-import asyncio
 from datetime import timedelta
-from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
@@ -14,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
         Action,
         ApplySettings,
         FineTuneOutcome,
-        FineTuneRequest,
         ForceRemote,
         Grant,
         HistoryPoint,
@@ -26,7 +23,6 @@ with workflow.unsafe.imports_passed_through():
         Resume,
         Retrain,
         Standing,
-        StartFineTune,
         TaskRequest,
         TaskResult,
         TaskStatus,
@@ -38,9 +34,8 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.storable import why_not_storable
     from workflows import policies
     from workflows.burst import LARGEST_REQUEST, Burst
+    from workflows.errands import Errands
     from workflows.failures import named
-    from workflows.fine_tune import FineTuneWorkflow
-    from workflows.ids import fine_tune_id
     from workflows.looking import View, show
     from workflows.refusals import check_change
     from workflows.serving import Serving
@@ -84,27 +79,22 @@ class TaskLifecycleWorkflow:
         self.burst = Burst()
         self.updates = 0
         self.draining = False
-        self.fine_tunes: list[FineTuneRequest] = []
-        self.watched: list[asyncio.Task[None]] = []
-        self.delivery: asyncio.Task[None] | None = None
+        self.errands = Errands(self.brain, self.fine_tuned)
         self._compile()
 
     @workflow.run
     async def run(self, start: LifecycleStart) -> None:
-        # A run that began under the longer limit ends under it: else its replay would roll over where it did not.
         await self._register(self.brain.settings)
         self.till.resume()
         self.story.tell(self.brain)
         while not self._ends():
             await self._wait()
-            await self._start_fine_tunes()
-            if self.brain.state.undelivered and (self.delivery is None or self.delivery.done()):
-                self.delivery = asyncio.create_task(self._deliver())
+            await self.errands.run()
         self.draining = True
         # What the last requests and signals ask for is still to be carried out: the next run would not know of it.
-        while self.fine_tunes or not workflow.all_handlers_finished():
-            await self._start_fine_tunes()
-            await workflow.wait_condition(lambda: bool(self.fine_tunes) or workflow.all_handlers_finished())
+        while self.errands.fine_tunes or not workflow.all_handlers_finished():
+            await self.errands.start_fine_tunes()
+            await workflow.wait_condition(lambda: bool(self.errands.fine_tunes) or workflow.all_handlers_finished())
         await self.till.quiet()
         if self.brain.state.retired:
             await self._retire()
@@ -284,16 +274,14 @@ class TaskLifecycleWorkflow:
         """Give back what was granted and tell what is to be told. Requests that come meanwhile find no task."""
         if self.brain.settings.shared_budget is not None:
             await self.till.leave(self.brain.settings.shared_budget)
-        if self.delivery is not None:
-            await self.delivery
+        await self.errands.delivered()
 
     def _order(self, order: Order) -> None:
         self._act(self.brain.operate(order, workflow.now()))
         self.story.tell(self.brain)
 
     def _act(self, actions: list[Action]) -> None:
-        """Alerts are already in the state, held for delivery; the main loop sees to both."""
-        self.fine_tunes += [action.request for action in actions if isinstance(action, StartFineTune)]
+        self.errands.take(actions)
         self.story.note(self.brain)
 
     async def _wait(self) -> None:
@@ -302,7 +290,7 @@ class TaskLifecycleWorkflow:
         timeout = max(due - workflow.now(), timedelta(0)) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self._has_work() or self._ends() or self.brain.next_due() != due,
+                lambda: self.errands.due() or self._ends() or self.brain.next_due() != due,
                 timeout=timeout,
                 timeout_summary="next by the clock",
             )
@@ -310,17 +298,13 @@ class TaskLifecycleWorkflow:
             self._act(self.brain.due(workflow.now()))
             self.story.tell(self.brain)
 
-    def _has_work(self) -> bool:
-        waiting = bool(self.brain.state.undelivered) and (self.delivery is None or self.delivery.done())
-        return bool(self.fine_tunes) or waiting
-
     def _ends(self) -> bool:
         return self.brain.state.retired or self._rolls_over()
 
     def _rolls_over(self) -> bool:
         """At an idle moment once it is suggested; at the limits in any case, by refusing new requests."""
         info = workflow.info()
-        if not info.is_continue_as_new_suggested() or self.fine_tunes or self.digest is None:
+        if not info.is_continue_as_new_suggested() or self.errands.fine_tunes or self.digest is None:
             return False
         full = (
             info.get_current_history_length() >= self.events_a_run
@@ -341,46 +325,3 @@ class TaskLifecycleWorkflow:
             self.brain.resume_from(standing, workflow.now())
         self.digest = standing.settings_digest
         return standing
-
-    async def _start_fine_tunes(self) -> None:
-        while self.fine_tunes:
-            request = self.fine_tunes[0]
-            try:
-                child = await workflow.start_child_workflow(
-                    FineTuneWorkflow.run,
-                    request,
-                    id=fine_tune_id(request.task, request.number),
-                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                    static_summary=f"version {request.number}: {request.reason}",
-                )
-                self.watched.append(asyncio.create_task(self._watch(child, request.number)))
-            except WorkflowAlreadyStartedError:  # by a life of this task that was ended by hand: its outcome is ours
-                workflow.logger.warning("fine-tune %d of %s runs already", request.number, request.task)
-            self.fine_tunes.pop(0)
-
-    async def _watch(self, child: workflow.ChildWorkflowHandle[Any, Any], number: int) -> None:
-        """A fine-tune tells its outcome itself, unless someone ends it by hand. (After a rollover: `overdue`.)"""
-        try:
-            await child
-        except ChildWorkflowError as error:
-            reason = f"its workflow ended early: {error.cause or error}"
-            self.fine_tuned(FineTuneOutcome(number=number, promoted=False, reason=reason))
-
-    async def _deliver(self) -> None:
-        """Deliver what is undelivered, oldest first. A rollover cuts this off; the next run goes on."""
-        undelivered = self.brain.state.undelivered
-        while undelivered:
-            alert = undelivered[0]
-            try:
-                await workflow.execute_activity(
-                    contract.deliver_alert,
-                    args=[self.brain.settings.digest, alert],
-                    start_to_close_timeout=policies.PERSIST_TIMEOUT,
-                    schedule_to_close_timeout=policies.NOTIFY_FOR,
-                    retry_policy=policies.NOTIFY,
-                    summary=f"{alert.kind} alert",
-                )
-            except ActivityError:
-                workflow.logger.warning("alert %s could not be delivered", alert.id)
-            self.brain.state.delivered(alert)
-            undelivered = self.brain.state.undelivered

@@ -22,12 +22,14 @@ from apprentice.messages import (
     PauseCoaching,
     Phase,
     RaiseAlert,
+    Reconcile,
     RequestOutcome,
     Resume,
     Retrain,
     Route,
     RouteReason,
     Split,
+    Unknown,
 )
 from apprentice.settings import BudgetSettings, ConfidenceThresholds, LocalSettings, SamplingSettings, TaskSettings
 from apprentice.state import LifecycleState
@@ -213,6 +215,40 @@ def test_a_call_that_nobody_knows_the_end_of_counts_as_spent() -> None:
     route = brain.admit(request(1), 0.0, T0)
     brain.observe(RequestOutcome(request_id="r1", route=route, error="OutcomeUnknown", lost=PRICE), T0)
     assert (brain.state.spend, brain.status(T0).caps[0].settled, brain.state.failed) == (PRICE, PRICE, 1)
+
+
+def in_doubt() -> Lifecycle:
+    """Of request r1 nobody knows whether it was paid."""
+    brain = Lifecycle(capped("1"))
+    route = brain.admit(request(1), 0.0, T0)
+    brain.observe(RequestOutcome(request_id="r1", route=route, error="TimedOut", lost=PRICE, in_doubt=PRICE), T0)
+    assert brain.status(T0).unknown == Unknown(calls=1, upper_bound=PRICE)
+    return brain
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_the_answer_to_a_call_in_doubt_says_what_it_cost(replayed: bool) -> None:
+    brain, cost = in_doubt(), PRICE / 4
+    route = brain.admit(request(1), 0.0, T0)
+    brain.observe(RequestOutcome(request_id="r1", route=route, remote=remote_answer(cost), replayed=replayed), T0)
+    assert (brain.state.spend, brain.status(T0).caps[0].settled, brain.status(T0).unknown.calls) == (cost, cost, 0)
+
+
+def test_another_models_answer_says_nothing_about_a_call_in_doubt() -> None:
+    brain = in_doubt()
+    route = brain.admit(request(1), 0.0, T0)
+    brain.observe(RequestOutcome(request_id="r1", route=route, remote=local_answer(1), replayed=True), T0)
+    assert (brain.state.spend, brain.status(T0).unknown.calls) == (PRICE, 1)
+
+
+def test_a_call_in_doubt_is_reconciled_once_in_the_period_in_which_it_was_made() -> None:
+    brain = in_doubt()
+    for _ in range(2):
+        brain.operate(Reconcile(request_id="r1", cost=PRICE / 2), T0)
+    assert (brain.state.spend, brain.status(T0).caps[0].settled) == (PRICE / 2, PRICE / 2)
+    late, tomorrow = in_doubt(), T0 + timedelta(days=1)
+    late.operate(Reconcile(request_id="r1", cost=Decimal(0)), tomorrow)
+    assert (late.state.spend, late.status(tomorrow).caps[0].settled) == (0, 0)
 
 
 def test_what_a_replayed_request_lost_is_counted_too() -> None:

@@ -38,7 +38,7 @@ def rolling_over(monkeypatch: pytest.MonkeyPatch, *, busy: bool = False) -> Iter
     now = threading.Event()
 
     def rolls_over(self: TaskLifecycleWorkflow) -> bool:
-        return now.is_set() and not self.fine_tunes and self.digest is not None and (busy or not self.in_flight)
+        return now.is_set() and not self.errands.fine_tunes and self.digest is not None and (busy or not self.in_flight)
 
     monkeypatch.setattr(TaskLifecycleWorkflow, "_rolls_over", rolls_over)
     yield now

@@ -1,0 +1,92 @@
+"""What the brain asks for besides answers: fine-tunes to start, alerts to deliver. The main loop sees to them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ChildWorkflowError, WorkflowAlreadyStartedError
+
+from activities import contract
+from apprentice.lifecycle import Lifecycle
+from apprentice.messages import Action, FineTuneOutcome, FineTuneRequest, StartFineTune
+from workflows import policies
+from workflows.fine_tune import FineTuneWorkflow
+from workflows.ids import fine_tune_id
+
+
+class Errands:
+    """Of one task. `fine_tuned` is told of a fine-tune that cannot tell its end itself."""
+
+    def __init__(self, brain: Lifecycle, fine_tuned: Callable[[FineTuneOutcome], None]) -> None:
+        self.fine_tunes: list[FineTuneRequest] = []
+        self._brain = brain
+        self._fine_tuned = fine_tuned
+        self._watched: list[asyncio.Task[None]] = []
+        self._delivery: asyncio.Task[None] | None = None
+
+    def take(self, actions: list[Action]) -> None:
+        """Fine-tunes to start. Alerts are already in the state, held for delivery."""
+        self.fine_tunes += [action.request for action in actions if isinstance(action, StartFineTune)]
+
+    def due(self) -> bool:
+        """Whether there is something to do."""
+        return bool(self.fine_tunes) or self._to_deliver()
+
+    async def run(self) -> None:
+        """Start the fine-tunes, begin to deliver."""
+        await self.start_fine_tunes()
+        if self._to_deliver():
+            self._delivery = asyncio.create_task(self._deliver())
+
+    async def start_fine_tunes(self) -> None:
+        """Each as a child that outlives this run."""
+        while self.fine_tunes:
+            request = self.fine_tunes[0]
+            try:
+                child = await workflow.start_child_workflow(
+                    FineTuneWorkflow.run,
+                    request,
+                    id=fine_tune_id(request.task, request.number),
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    static_summary=f"version {request.number}: {request.reason}",
+                )
+                self._watched.append(asyncio.create_task(self._watch(child, request.number)))
+            except WorkflowAlreadyStartedError:  # by a life of this task that was ended by hand: its outcome is ours
+                workflow.logger.warning("fine-tune %d of %s runs already", request.number, request.task)
+            self.fine_tunes.pop(0)
+
+    async def delivered(self) -> None:
+        """Until the delivery that is under way has ended."""
+        if self._delivery is not None:
+            await self._delivery
+
+    def _to_deliver(self) -> bool:
+        return bool(self._brain.state.undelivered) and (self._delivery is None or self._delivery.done())
+
+    async def _watch(self, child: workflow.ChildWorkflowHandle[Any, Any], number: int) -> None:
+        """A fine-tune tells its outcome itself, unless someone ends it by hand. (After a rollover: `overdue`.)"""
+        try:
+            await child
+        except ChildWorkflowError as error:
+            reason = f"its workflow ended early: {error.cause or error}"
+            self._fine_tuned(FineTuneOutcome(number=number, promoted=False, reason=reason))
+
+    async def _deliver(self) -> None:
+        """Deliver what is undelivered, oldest first. A rollover cuts this off; the next run goes on."""
+        undelivered = self._brain.state.undelivered
+        while undelivered:
+            alert = undelivered[0]
+            try:
+                await workflow.execute_activity(
+                    contract.deliver_alert,
+                    args=[self._brain.settings.digest, alert],
+                    start_to_close_timeout=policies.PERSIST_TIMEOUT,
+                    schedule_to_close_timeout=policies.NOTIFY_FOR,
+                    retry_policy=policies.NOTIFY,
+                    summary=f"{alert.kind} alert",
+                )
+            except ActivityError:
+                workflow.logger.warning("alert %s could not be delivered", alert.id)
+            self._brain.state.delivered(alert)
+            undelivered = self._brain.state.undelivered
