@@ -87,7 +87,8 @@ class Till:
             await workflow.wait_condition(lambda: self._talk is None or self._talk.done())
 
     async def leave(self, budget: str) -> None:
-        """Give back everything that was granted."""
+        """Give back everything that was granted: the last word, so it must not overtake the one before it."""
+        await self.quiet()
         purse = self._brain.accounts.purse
         draw = purse.draw(self._brain.settings.name, _life(), Decimal(0), workflow.now(), leaves=True)
         await self._send(draw, budget)
