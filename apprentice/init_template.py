@@ -78,7 +78,7 @@ tasks:
     description: {description}
 
     # Types: str, int, float, bool, dict, list, list[T], T? (may be missing), [a, b] (one of these), {{nested: str}}.
-    # When a schema changes, raise schema_version: examples of other versions are kept apart.
+    # When a schema changes, `apprentice apply --new-version` starts a new one: old examples are kept apart.
     schema_version: 1
     input_schema: {input_schema}
     output_schema: {output_schema}
