@@ -53,6 +53,8 @@ class AskRemote:
             async with Heartbeater():
                 settings, model, intent, standing = await self._begin(call)
                 if standing.served is not None:
+                    if standing.charged:
+                        raise _outcome_unknown(intent, standing.charged)
                     return _replay(standing.served, call.admission)
                 return await self._ask(call, settings, model, intent, standing)
         except (RequestIdReused, SettingsUnknown) as refusal:
