@@ -55,6 +55,8 @@ class Lifecycle:
         self.settings = settings
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, spares=spares)
+        # As the store knows the settings. A later release may give the same settings another hash (new keys).
+        self.digest = settings.digest
         self._correlation = window.correlation(self.state.window)
 
     def resume_from(self, standing: Standing, now: datetime) -> None:
@@ -263,7 +265,7 @@ class Lifecycle:
         request = FineTuneRequest(
             task=self.settings.name,
             number=state.fine_tunes,
-            settings_digest=self.settings.digest,
+            settings_digest=self.digest,
             schema_version=self.settings.schema_version,
             incumbent=state.version,
             promotion_threshold=self.settings.confidence_thresholds.emergency_threshold,
@@ -302,7 +304,7 @@ class Lifecycle:
     def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
         if settings.schema_version > self.settings.schema_version:
             self._begin_anew()
-        self.settings = settings
+        self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)
         self._set_window(self.state.window)
         self.state.rate_anchor = None

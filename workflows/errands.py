@@ -80,7 +80,7 @@ class Errands:
             try:
                 await workflow.execute_activity(
                     contract.deliver_alert,
-                    args=[self._brain.settings.digest, alert],
+                    args=[self._brain.digest, alert],
                     start_to_close_timeout=policies.PERSIST_TIMEOUT,
                     schedule_to_close_timeout=policies.NOTIFY_FOR,
                     retry_policy=policies.NOTIFY,

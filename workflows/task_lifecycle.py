@@ -323,5 +323,6 @@ class TaskLifecycleWorkflow:
         )
         if self.digest is None:
             self.brain.resume_from(standing, workflow.now())
+            self.brain.digest = standing.settings_digest
         self.digest = standing.settings_digest
         return standing

@@ -53,7 +53,9 @@ class AskRemote:
             async with Heartbeater():
                 settings, model, intent, standing = await self._begin(call)
                 if standing.served is not None:
-                    return _replay(standing.served, call.admission)
+                    if standing.charged:
+                        raise _outcome_unknown(intent, standing.charged)
+                    return _replay(standing.served, call)
                 if standing.copied is not None:
                     return Reply(answer=standing.copied.answer, copied=True)
                 if call.copy_of is not None:
@@ -184,13 +186,14 @@ def _example(call: RemoteCall, settings: TaskSettings, answer: Answer, intent: I
     )
 
 
-def _replay(served: Served, admission: str) -> Reply:
+def _replay(served: Served, call: RemoteCall) -> Reply:
     """What an earlier run wrote. One of the same admission never got to tell the workflow: to it, this is news."""
-    news = served.admission == admission and served.answer.source is Source.REMOTE
+    news = served.admission == call.admission and served.answer.source is Source.REMOTE
     return Reply(
         answer=served.answer,
         example=served.example if news else None,
         replayed=not news,
+        copied=news and call.copy_of is not None,
         degraded=served.degraded,
     )
 

@@ -89,16 +89,23 @@ def _intend(connection: Connection, intent: Intent, now: datetime) -> Standing |
     rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
     row, holds = _remote(rows), served(rows)
     if holds is not None:
-        return Standing(None if row is None else CallState(row.state), holds)
+        # A local answer may have been served while the call of the same admission was under way: its price is news.
+        charged = Decimal(0) if row is None or row.served else _charged(row, intent)
+        return Standing(None if row is None else CallState(row.state), holds, charged=charged)
     if row is not None and row.state != CallState.FAILED:
-        charged = row.upper_bound if row.state == CallState.INTENT else row.cost or Decimal(0)
-        return Standing(
-            CallState(row.state), error=row.error, charged=charged if row.admission == intent.admission else Decimal(0)
-        )
+        return Standing(CallState(row.state), error=row.error, charged=_charged(row, intent))
     answer = copies.find(connection, intent)
     if answer is not None:
         return copies.give(connection, intent, answer, now, again=row is not None)
     return Standing(None) if _write_intent(connection, intent, now, again=row is not None) else None
+
+
+def _charged(row: Row[Any], intent: Intent) -> Decimal:
+    """The most that the call may have cost within this admission."""
+    if row.admission != intent.admission:
+        return Decimal(0)
+    charged: Decimal | None = row.upper_bound if row.state == CallState.INTENT else row.cost
+    return charged or Decimal(0)
 
 
 def _write_intent(connection: Connection, intent: Intent, now: datetime, *, again: bool) -> bool:

@@ -261,8 +261,21 @@ async def test_what_was_served_locally_is_replayed(bench: Callable[..., Bench], 
     local = Answer(source=Source.LOCAL, output=GOOD, model="embedded", version=1)
     hashed = input_hash({"text": "card broken"})
     await store.journal.served_locally("tickets", "r-1", hashed, local, True, NOW, "earlier")
-    reply = await one.ask()
+    reply = await one.ask(admission="second")
     assert (reply.answer, reply.replayed, reply.degraded) == (local, True, True)
+
+
+async def test_a_call_in_doubt_is_counted_also_when_a_local_answer_was_served_meanwhile(
+    bench: Callable[..., Bench], store: Store
+) -> None:
+    """The worker died during the call, and a local attempt thought dead served: nobody has counted the call."""
+    one = bench(TimedOut("late"), AssertionError("asked"), idempotent=False)
+    await one.fails()
+    local = Answer(source=Source.LOCAL, output=GOOD, model="embedded", version=1)
+    await store.journal.served_locally("tickets", "r-1", input_hash({"text": "card broken"}), local, True, NOW, "first")
+    error = await one.fails()
+    assert (error.type, error.details) == ("OutcomeUnknown", ({"charged": "0.02"},))
+    assert (await one.ask(admission="second")).answer == local
 
 
 async def test_unknown_settings_are_final(store: Store) -> None:
