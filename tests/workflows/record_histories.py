@@ -230,6 +230,7 @@ async def shared(stage: Stage) -> Histories:
         asked = [apprentice.run(name, ticket) for name in (stage.name, "second") for ticket in tickets(10)]
         await asyncio.gather(*asked, return_exceptions=True)
         await budget.execute_update(BudgetWorkflow.operate, SetCaps(daily=Decimal(1)))
+        await asyncio.sleep(0.5)
         await send(apprentice, "second", tickets(3, first=50))
         await budget.execute_update(BudgetWorkflow.operate, Freeze())
         await asyncio.sleep(0.5)

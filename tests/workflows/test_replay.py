@@ -21,7 +21,7 @@ from workflows.ids import lifecycle_id
 
 FILES = sorted(HISTORIES.glob("*/*.json*"))
 TODAYS = sorted(FOLDER.glob("*.json*"))
-LARGEST_FOLDER = 1_500_000
+LARGEST_FOLDER = 2_000_000
 EXPECTED = {
     *("collecting_lifecycle", "phases_lifecycle", "phases_fine_tune_promoted", "rollover_before", "rollover_after"),
     *("budget_lifecycle", "orders_lifecycle", "failures_lifecycle", "rejected_lifecycle", "rejected_fine_tune"),
