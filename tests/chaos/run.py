@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from apprentice.messages import Source, TaskStatus
-from apprentice.settings import TaskSettings
+from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings
 from client import errors
 from tests.chaos import audit
 from tests.chaos.faults import Fault, around_us, at_the_provider
@@ -91,14 +91,14 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None] = lambda word
         folder,
         _store(plan.store, folder),
         settings,
+        BudgetSettings(monthly=FIRST_CAP),
         latency=0.15,
         events_a_run=plan.events_a_run,
         idempotent=plan.idempotent,
     ) as stage:
-        settings = settings.model_copy(update={"remote": _at(settings, stage)})
         load = Load(stage.apprentice, stage.task, random.Random(rng.random()))
-        watch = Watch(stage, settings, CAP_STEP)
-        looking = [asyncio.create_task(watch.look()), asyncio.create_task(watch.raise_caps(load))]
+        watch = Watch(stage, FIRST_CAP, CAP_STEP)
+        looking = [asyncio.create_task(one) for one in (watch.look(), watch.look_at_budget(), watch.raise_caps(load))]
         looking.append(asyncio.create_task(watch.force_remote(random.Random(rng.random()))))
         loading = asyncio.create_task(load.run(plan.callers, plan.think))
         await asyncio.sleep(3)
@@ -163,7 +163,9 @@ def task_settings(folder: Path, plan: Plan) -> TaskSettings:
             "evaluator": "exact_match",
             "confidence_thresholds": {"phase1_to_phase2": 60},
             "sampling": {"window_size": 50, "trend_sensitivity": 0.01},
-            "budget": {"monthly": FIRST_CAP},
+            # What binds is the cap for all tasks; the task's own is there to be looked at.
+            "budget": {"monthly": 1000},
+            "shared_budget": SHARED_BUDGET,
             "remote": {
                 "provider": "openai_compatible",
                 "base_url": "http://127.0.0.1:9/v1",
@@ -229,7 +231,3 @@ def report(
 
 def _store(name: str, folder: Path) -> StoreUnderTest:
     return PostgresStore() if name == "postgres" else SqliteStore(folder)
-
-
-def _at(settings: TaskSettings, stage: World) -> object:
-    return settings.remote.model_copy(update={"base_url": stage.provider.base_url})

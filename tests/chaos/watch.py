@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from apprentice.messages import ForceRemote, Phase, Resume, TaskStatus
-from apprentice.settings import TaskSettings
+from apprentice.messages import CapStatus, ForceRemote, Phase, Resume, TaskStatus
+from apprentice.settings import BudgetSettings
 from client import errors
 from tests.chaos.load import Load
 from tests.chaos.world import World
@@ -25,7 +25,7 @@ class Watch:
     """What was seen. `caps` are the caps as they were ordered, by Unix time: the provider's clock."""
 
     world: World
-    settings: TaskSettings
+    first: Decimal
     step: Decimal
     caps: list[tuple[float, Decimal]] = field(default_factory=list)
     looks: int = 0
@@ -35,8 +35,7 @@ class Watch:
     last: TaskStatus | None = None
 
     def __post_init__(self) -> None:
-        assert self.settings.budget.monthly is not None
-        self.caps.append((time.time(), self.settings.budget.monthly))
+        self.caps.append((time.time(), self.first))
 
     async def look(self) -> None:
         """At the task's status, all the time; what goes wrong with a look is no news here. Runs until cancelled."""
@@ -48,14 +47,25 @@ class Watch:
                     self.runs.add((await handle.describe()).run_id)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def look_at_budget(self) -> None:
+        """For all tasks, likewise: settled and granted, together, within the cap. Runs until cancelled."""
+        while True:
+            with suppress(Exception):
+                async with asyncio.timeout(ASK_SECONDS):
+                    self._within((await self.world.apprentice.budget()).caps)
+            await asyncio.sleep(LOOK_SECONDS)
+
     def note(self, status: TaskStatus) -> None:
         """One look."""
-        self.looks += 1
         self.last = status
         self.phases.add(status.phase)
-        for cap in status.caps:
+        self._within(status.caps)
+
+    def _within(self, caps: list[CapStatus]) -> None:
+        self.looks += 1
+        for cap in caps:
             if cap.settled + cap.reserved > cap.cap:
-                self.overspent.append(f"{status.at}: {cap.period} {cap.settled} + {cap.reserved} > {cap.cap}")
+                self.overspent.append(f"{cap.period} {cap.settled} + {cap.reserved} > {cap.cap}, until {cap.resets}")
 
     async def raise_caps(self, load: Load) -> None:
         """The operator, who gives more whenever the cap has been full for a while. Runs until cancelled."""
@@ -82,13 +92,11 @@ class Watch:
 
     async def _raise(self) -> None:
         cap = self.caps[-1][1] + self.step
-        budget = self.settings.budget.model_copy(update={"monthly": cap})
-        self.settings = self.settings.model_copy(update={"budget": budget})
         # On record before it is ordered: from here on it may hold at any moment.
         self.caps.append((time.time(), cap))
         while True:
             with suppress(TimeoutError, errors.ApprenticeError):
                 async with asyncio.timeout(ASK_SECONDS):
-                    await self.world.apprentice.apply(self.settings)
+                    await self.world.apprentice.apply_budget(BudgetSettings(monthly=cap))
                     return
             await asyncio.sleep(0.5)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from apprentice.settings import TaskSettings
+from apprentice.settings import BudgetSettings, TaskSettings
 from client import Apprentice
 from tests.chaos.stores import StoreUnderTest
 from tests.fakes.chat_completions import ChatServer
@@ -97,12 +97,13 @@ async def world(
     folder: Path,
     store: StoreUnderTest,
     settings: TaskSettings,
+    budget: BudgetSettings,
     *,
     latency: float,
     events_a_run: int | None,
     idempotent: bool,
 ) -> AsyncIterator[World]:
-    """A world with this task in it, at the fake provider. Nothing of it outlives the block."""
+    """A world with this task in it, under this budget for all tasks. Nothing of it outlives the block."""
     options = [] if events_a_run is None else ["--events-a-run", str(events_a_run)]
     # A workflow rolls over once the server suggests it, at 4,096 events; for less, both have to be told.
     sooner = {} if events_a_run is None else {"limit.historyCount.suggestContinueAsNew": str(events_a_run // 2)}
@@ -122,6 +123,7 @@ async def world(
             made.start_workers()
             tending = asyncio.create_task(made.tend())
             try:
+                await apprentice.apply_budget(budget)
                 await apprentice.apply(settings)
                 yield made
             finally:
