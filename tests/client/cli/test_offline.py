@@ -220,7 +220,7 @@ def test_the_configuration_is_named_by_option_or_environment(cli: Cli) -> None:
     assert cli("-c", "none.yaml", "validate", APPRENTICE_CONFIG="other.yaml").returncode == 2
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", "simulate", "report")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", "simulate", "report", "store")])
 def test_a_command_brings_only_what_it_needs(name: str) -> None:
     """Scikit-learn alone takes a second to import; a client of a running worker has no use for it."""
     module = COMMANDS[name][0]

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
@@ -89,6 +89,12 @@ async def test_a_changed_ciphertext_is_noticed(tmp_path: Path) -> None:
         await both.decode([payload])
 
 
+def marked(history: WorkflowHistory) -> int:
+    """How many payloads the SDK's marks of patches hold: no data of ours."""
+    marks = [event.marker_recorded_event_attributes for event in history.events]
+    return sum(len(payloads.payloads) for mark in marks for payloads in mark.details.values())
+
+
 async def test_a_whole_life_leaves_no_plain_text_in_the_history_and_replays(
     serving: Serving, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
@@ -108,7 +114,11 @@ async def test_a_whole_life_leaves_no_plain_text_in_the_history_and_replays(
     assert SECRET not in text
     found = Counter(encodings(json.loads(text)))
     names = {base64.b64decode(name) for name in found}
-    assert names == {b"binary/encrypted", b"json/protobuf"}, "references, which are sealed, and encrypted payloads"
+    sealed, marks = {b"binary/encrypted", b"json/protobuf"}, {b"json/plain"}
+    assert names == sealed | marks, (
+        "references, which are sealed, encrypted payloads, and the SDK's own mark of a patch"
+    )
+    assert found[base64.b64encode(b"json/plain").decode()] == marked(history)
     assert found.total() > 10
     failures = [event.activity_task_failed_event_attributes for event in history.events]
     assert {one.failure.message for one in failures if one.HasField("failure")} <= {"Encoded failure"}
