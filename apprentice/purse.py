@@ -85,7 +85,8 @@ class Purse:
         if self.grants.waiting:
             return False
         over = [day for day in self._over(now) if not self._reserved(day)]
-        return self.grants.recalled or bool(over) or self._runs_low(now)
+        # Not while dry: without a budget to hear it, the same word would be said again at once, without end.
+        return self.grants.recalled or (bool(over) and not self.dry(now)) or self._runs_low(now)
 
     def draw(self, task: str, life: str, need: Decimal, now: datetime, *, leaves: bool = False) -> Draw:
         """The next word to the budget. `need` is what the requests that wait would take, all together."""

@@ -42,12 +42,14 @@ class Treasury:
         if holder and holder.life != draw.life:
             self._set_adrift(draw.task)
             holder = None
+        new = holder is None
         holder = holder or Holder(life=draw.life, number=0)
         holder.number = draw.number
         self.state.holders[draw.task] = holder
-        self._take_back(draw, holder)
+        self._take_back(draw, holder, new=new)
         self._heard(draw.task)
         if draw.leaves:
+            self._set_adrift(draw.task)  # what is still in flight
             del self.state.holders[draw.task]
             self.state.waiting.pop(draw.task, None)
         else:
@@ -176,19 +178,30 @@ class Treasury:
         for waiting in self.state.waiting.values():
             waiting.asked = None if waiting.asked is None else [name for name in waiting.asked if name != task]
 
-    def _take_back(self, draw: Draw, holder: Holder) -> None:
+    def _take_back(self, draw: Draw, holder: Holder, *, new: bool) -> None:
         found = self.state.found.get(draw.task, {})
         for lease in draw.closed:
-            holder.leases.pop(lease.day, None)
-            found.pop(lease.day, None)
-            self._spend(lease.day, lease.settled)
+            # Of a lease that this budget does not know, and a holder that it does, it was told before.
+            if holder.leases.pop(lease.day, None) is not None:
+                self._spend(lease.day, lease.settled)
+            elif new:
+                self._cover(found, lease)
+                self._spend(lease.day, lease.settled)
         for lease in draw.kept:
-            found.pop(lease.day, None)
-            known = holder.leases.get(lease.day)
-            limit = min(known.limit, lease.limit) if known else lease.limit
-            holder.leases[lease.day] = lease.model_copy(update={"limit": limit})
+            if lease.day not in holder.leases:
+                self._cover(found, lease)
+            # A call can cost more than its upper bound: what is spent is spent.
+            holder.leases[lease.day] = lease.model_copy(update={"limit": max(lease.limit, lease.settled)})
         if not found:
             self.state.found.pop(draw.task, None)
+
+    @staticmethod
+    def _cover(found: dict[str, Decimal], lease: Lease) -> None:
+        """What the task reports of a lease from before this budget is no longer counted as found; the rest stays."""
+        if lease.day in found:
+            found[lease.day] -= min(found[lease.day], lease.settled)
+            if not found[lease.day]:
+                del found[lease.day]
 
     def _set_adrift(self, task: str) -> None:
         holder = self.state.holders.get(task)
@@ -197,6 +210,8 @@ class Treasury:
         book = self.state.adrift.setdefault(task, {})
         for day, lease in holder.leases.items():
             book[day] = book.get(day, Decimal(0)) + lease.limit
+        if not book:
+            del self.state.adrift[task]
 
     def _spend(self, day: str, amount: Decimal) -> None:
         self.state.spent[day] = self.state.spent.get(day, Decimal(0)) + amount

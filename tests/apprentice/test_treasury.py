@@ -375,3 +375,48 @@ def test_on_exhausted_reject_fails_rather_than_serve_a_local_answer_in_its_place
     )
     with pytest.raises(BudgetExhausted, match="2026-03-03 00:00 UTC"):
         rejecting.fund(ASK, request(1), T0, patient=True)
+
+
+def test_what_was_found_in_the_store_stays_counted_beside_leases_of_this_budget() -> None:
+    together = Together("a", daily="0.10", coaching_share=1.0)
+    together.treasury.found({"a": {"2026-03-02": Decimal("0.06")}}, together.now)
+    assert spend(together, "a", 30) == 4
+
+
+def test_a_lease_that_is_closed_twice_is_counted_once() -> None:
+    together = Together("a", daily="1.00", weekly="1.00", coaching_share=1.0)
+    assert spend(together, "a", 5) == 5
+    together.now += timedelta(days=1)
+    purse = together.tasks["a"].accounts.purse
+    for _ in range(2):
+        together.treasury.draw(purse.draw("a", "0", Decimal(0), together.now), together.now)
+        purse.unanswered(together.now)
+    assert together.treasury.state.spent == {"2026-03-02": Decimal("0.05")}
+
+
+def test_a_call_dearer_than_its_upper_bound_does_not_break_the_budget() -> None:
+    together = Together("a", daily="0.01", coaching_share=1.0)
+    together.ask("a")
+    task = together.tasks["a"]
+    task.end(next(iter(task.flying)), Decimal("0.02"), together.now)
+    together.say(task, PRICE)
+    together.settle_talk()
+    assert together.treasury.status(together.now).caps[0].settled == Decimal("0.02")
+
+
+def test_without_a_budget_to_tell_it_a_lease_that_is_over_is_not_told_again_and_again() -> None:
+    together = Together("a", daily="1.00")
+    assert spend(together, "a", 1) == 1
+    together.now += timedelta(days=1)
+    purse = together.tasks["a"].accounts.purse
+    purse.draw("a", "0", Decimal(0), together.now)
+    purse.unanswered(together.now)
+    assert not purse.speaks(together.now)
+
+
+def test_a_task_that_leaves_with_calls_in_flight_is_still_counted() -> None:
+    together = Together("a", daily="0.10", coaching_share=1.0)
+    together.ask("a")
+    leaving = together.tasks["a"].accounts.purse.draw("a", "0", Decimal(0), together.now, leaves=True)
+    together.treasury.draw(leaving, together.now)
+    assert together.treasury.state.adrift == {"a": {"2026-03-02": PRICE}}
