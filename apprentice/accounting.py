@@ -159,6 +159,14 @@ class Accounts:
         self.purse.settle(doubt.lease, cost - doubt.amount)
         self.state.spend += cost - doubt.amount
 
+    def give_up(self, request_id: str, now: datetime) -> None:
+        """Nobody knows what became of the request: if money was set aside for it, it is counted as spent."""
+        reservation = self.state.ledger.reservations.get(request_id)
+        if reservation is not None:
+            amount = reservation.amount
+            lost = RequestOutcome(request_id=request_id, route=None, lost=amount, in_doubt=amount)
+            self._pay(lost, amount, now)
+
     def recover(self, spent: dict[str, Decimal], now: datetime) -> None:
         """Count what an earlier life of the task spent, by day."""
         self.budget.recover(spent, now)
@@ -172,6 +180,8 @@ class Accounts:
         """What to tell when a cap turned a call away; None if it was told in this period."""
         caps = self.budget.status(now)
         periods = " ".join(f"{cap.period}:{cap.resets:%Y-%m-%d}" for cap in caps)
+        lease = self.purse.lease(now) if self.settings.shared_budget else None
+        periods += f" all:{lease.day if lease else now.date()}" if self.settings.shared_budget else ""
         if periods == self.state.budget_alerted:
             return None
         self.state.budget_alerted = periods

@@ -49,8 +49,8 @@ class Purse:
         self.ledger = ledger
 
     def lease(self, now: datetime) -> Lease | None:
-        """Today's, if there is one."""
-        return next((lease for lease in self.grants.leases.values() if now < lease.until), None)
+        """Today's, if there is one: the newest, as a change of the time zone can leave two."""
+        return next((lease for lease in reversed(self.grants.leases.values()) if now < lease.until), None)
 
     def room(self, now: datetime) -> Decimal:
         """What a new call may cost at most."""
@@ -121,7 +121,7 @@ class Purse:
             return
         for day in grants.closing:
             del grants.leases[day]
-        before = grants.leases.get(grant.lease.day)
+        before = grants.leases.pop(grant.lease.day, None)
         settled = before.settled if before else Decimal(0)
         grants.leases[grant.lease.day] = grant.lease.model_copy(update={"settled": settled})
         grants.waiting, grants.closing = False, []

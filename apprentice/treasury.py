@@ -91,10 +91,18 @@ class Treasury:
         self.state.waiting.pop(task, None)
 
     def found(self, spent: Mapping[str, Mapping[str, Decimal]], now: datetime) -> list[Letter]:
-        """What the store knows, by task and day, when the budget begins with no memory. These tasks are asked first."""
-        self.state.found = {task: dict(days) for task, days in spent.items()}
-        self.state.unheard = list(spent)
-        return self._recall(list(spent), now)
+        """What the store knows, by task and day, when the budget begins with no memory. These tasks are asked first.
+
+        Task "" stands for all of them, on earlier days. What tasks that hold leases have reported is theirs.
+        """
+        books = {task: dict(days) for task, days in spent.items()}
+        self.state.spent, self.state.adrift = books.pop("", {}), {}
+        for task, holder in self.state.holders.items():
+            for day, lease in holder.leases.items():
+                book = books.get(task, self.state.spent)
+                book[day] = max(Decimal(0), book.get(day, Decimal(0)) - lease.settled)
+        self.state.found, self.state.unheard = books, list(books)
+        return self._recall(list(books), now)
 
     def audited(self, task: str, spent: Mapping[str, Decimal]) -> None:
         """What a life of the task that is gone has really spent, by day; the rest of what it was granted is free."""

@@ -1,6 +1,7 @@
 """`BudgetWorkflow`: the caps for all tasks together. One for the system; tasks draw from it by signal."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
+    from apprentice.budget import caps_of
     from apprentice.messages import BudgetStatus, Draw, Freeze, Message, SetCaps, SpentQuery
     from apprentice.orders import with_caps
     from apprentice.settings import BudgetSettings
@@ -40,12 +42,10 @@ class BudgetWorkflow:
 
     @workflow.run
     async def run(self, start: BudgetStart) -> None:
-        if self.fresh:
-            query = SpentQuery(timezone=start.settings.timezone, since=self._since())
-            self.letters += self.treasury.found(await self._spent(query), workflow.now())
-        self.fresh = False
         workflow.set_current_details(details(self.status()))
         while not suggested() or self.audits:
+            if self.fresh:
+                await self._learn()
             await self._wait()
             while self.drawn:
                 self.letters += self.treasury.draw(self.drawn.pop(0), workflow.now())
@@ -53,7 +53,8 @@ class BudgetWorkflow:
             self._audit()
             workflow.set_current_details(details(self.status()))
         await workflow.wait_condition(workflow.all_handlers_finished)
-        await self._deliver()
+        while self.letters:
+            await self._deliver()
         workflow.continue_as_new(
             BudgetStart(settings=self.treasury.settings, state=self.treasury.state, drawn=self.drawn)
         )
@@ -67,7 +68,7 @@ class BudgetWorkflow:
     @workflow.update
     async def configure(self, settings: BudgetSettings) -> BudgetStatus:
         """Go on under other caps."""
-        self.letters += self.treasury.configure(settings, workflow.now())
+        self._configure(settings)
         return self.status()
 
     @configure.validator
@@ -80,7 +81,7 @@ class BudgetWorkflow:
         now = workflow.now()
         match order:
             case SetCaps():
-                self.letters += self.treasury.configure(with_caps(self.treasury.settings, order), now)
+                self._configure(with_caps(self.treasury.settings, order))
             case Freeze(frozen=frozen):
                 self.letters += self.treasury.freeze(frozen, now)
         return self.status()
@@ -108,16 +109,26 @@ class BudgetWorkflow:
         calendar = self.treasury.calendar
         return calendar.begins(calendar.oldest(workflow.now()))
 
+    def _configure(self, settings: BudgetSettings) -> None:
+        """Where there was no cap, nobody drew: what was spent meanwhile only the store knows."""
+        self.fresh = self.fresh or not any(caps_of(self.treasury.settings))
+        self.letters += self.treasury.configure(settings, workflow.now())
+
+    async def _learn(self) -> None:
+        query = SpentQuery(timezone=self.treasury.settings.timezone, since=self._since())
+        spent, self.fresh = await self._spent(query), False
+        self.letters += self.treasury.found(spent, workflow.now())
+
     async def _wait(self) -> None:
         due = self.treasury.next_due(workflow.now())
         timeout = max(due - workflow.now(), timedelta(0)) if due else None
-        try:
+        with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: bool(self.drawn or self.letters or self._adrift()),
+                lambda: bool(self.drawn or self.letters or self.fresh or self._adrift()),
                 timeout=timeout,
                 timeout_summary="next by the clock",
             )
-        except TimeoutError:
+        if due is not None and workflow.now() >= due:
             self.letters += self.treasury.clock(workflow.now())
 
     async def _deliver(self) -> None:

@@ -199,11 +199,9 @@ class Serving:
         """The answer that another request with the same input gets just now; None if this one has to ask."""
         if self.sharing is None:
             return None
-        while leader := await self.sharing.follow(self._input_hash, self.request.request_id):
-            copy = await self._remote(COPY, leader)
-            if isinstance(copy, Reply):
-                return copy
-        return None
+        leader = await self.sharing.follow(self._input_hash, self.request.request_id)
+        copy = await self._remote(COPY, leader) if leader else None
+        return copy if isinstance(copy, Reply) else None
 
     def _stop_leading(self, *, answered: bool) -> None:
         if self.sharing is not None:

@@ -10,14 +10,14 @@ class Sharing:
         self._leaders: dict[str, tuple[str, asyncio.Future[bool]]] = {}
 
     async def follow(self, input_hash: str, request_id: str) -> str | None:
-        """The id of the request whose answer is also this one's; None if this one has to ask: it leads from now on."""
-        while input_hash in self._leaders:
-            leader, answered = self._leaders[input_hash]
-            if leader == request_id:
-                return None
-            if await asyncio.shield(answered):
-                return leader
-        self._leaders[input_hash] = (request_id, asyncio.Future())
+        """The id of the request whose answer is also this one's; None if this one has to ask: it may lead from now on.
+
+        It waits for one leader only. Else a hundred requests to a model that hangs would wait for it one by one.
+        """
+        leader, answered = self._leaders.get(input_hash, (request_id, None))
+        if leader != request_id and answered is not None and await asyncio.shield(answered):
+            return leader
+        self._leaders.setdefault(input_hash, (request_id, asyncio.Future()))
         return None
 
     def done(self, input_hash: str, request_id: str, *, answered: bool) -> None:

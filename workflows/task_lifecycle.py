@@ -1,5 +1,6 @@
 """`TaskLifecycleWorkflow`: one task's whole life, across worker restarts and continue-as-new."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Reconcile,
         Resume,
         Retrain,
+        SetCaps,
         Standing,
         TaskRequest,
         TaskResult,
@@ -73,6 +75,7 @@ class TaskLifecycleWorkflow:
         self.sharing = Sharing() if today else None
         self.events_a_run = EVENTS_A_RUN if today else EVENTS_A_RUN_BEFORE
         self.changing = False
+        self.ordering = asyncio.Lock()
         self.story = Story()
         self.digest: str | None = None
         self.in_flight: set[str] = set()
@@ -120,7 +123,7 @@ class TaskLifecycleWorkflow:
         except Exception as error:
             # Any other exception holds up the whole task until a worker of another build comes; so it is one request's.
             workflow.logger.exception("request %s failed within the workflow", request.request_id)
-            self.brain.accounts.budget.release(request.request_id)
+            self.brain.accounts.give_up(request.request_id, workflow.now())
             raise ApplicationError(f"{type(error).__name__} within the workflow", type="InternalError") from error
         finally:
             self.in_flight.discard(request.request_id)
@@ -161,9 +164,9 @@ class TaskLifecycleWorkflow:
 
         Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled.
         """
-        settings = settings_after(order, self.brain.settings)
-        if settings != self.brain.settings or isinstance(order, ApplySettings):
-            await self._change(order, settings)
+        if isinstance(order, ApplySettings | SetCaps):
+            async with self.ordering:
+                await self._change(order, settings_after(order, self.brain.settings))
         elif isinstance(order, Reconcile):
             await self._reconcile(order)
         else:
@@ -249,6 +252,7 @@ class TaskLifecycleWorkflow:
                 await workflow.wait_condition(lambda: not self.in_flight)
             standing = await self._register(settings)
             self._act(self.brain.operate(order, workflow.now()))
+            self.brain.digest = standing.settings_digest
             if self.changing:
                 self.brain.resume_from(standing, workflow.now())
             self._compile()

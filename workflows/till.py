@@ -10,7 +10,7 @@ from decimal import Decimal
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from apprentice.accounting import BudgetExhausted, RoomAwaited
+from apprentice.accounting import RoomAwaited
 from apprentice.lifecycle import Lifecycle
 from apprentice.messages import Draw, Grant, Recall, Route
 
@@ -50,9 +50,10 @@ class Till:
             first = self._line[0]
             try:
                 first.route.set_result(first.attempt())
-            except RoomAwaited:
+            except RoomAwaited as short:
+                first.amount = short.amount  # a model's price may have changed since
                 break
-            except BudgetExhausted as refusal:
+            except Exception as refusal:  # `BudgetExhausted`, or what must not fail the request that called us
                 first.route.set_exception(refusal)
             self._line.popleft()
         self.speak()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from temporalio import activity
@@ -10,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contract import Spent
 from activities.store.errors import NoSuchCall, OutcomeKnown
 from activities.store.store import Store
+from apprentice.calendar import Calendar
 from apprentice.messages import Reconcile, SpentQuery
 
 
@@ -22,11 +24,16 @@ class Bookkeeping:
 
     @activity.defn(name="spent")
     async def spent(self, query: SpentQuery) -> Spent:
-        """Settled costs and the upper bounds of calls in doubt, by task and day."""
+        """Settled costs and the upper bounds of calls in doubt, by task and day.
+
+        Of all tasks, earlier days are one sum, under "": thousands of tasks and a month of days are too much to send.
+        """
         by_task: Spent = {}
+        today = Calendar(query.timezone).day(self._clock())
         days = await self._store.journal.spend_by_day(query.since, ZoneInfo(query.timezone), query.task)
         for day in days:
-            by_task.setdefault(day.task, {})[str(day.day)] = day.settled + day.unknown
+            book = by_task.setdefault(day.task if query.task or day.day >= today else "", {})
+            book[str(day.day)] = book.get(str(day.day), Decimal(0)) + day.settled + day.unknown
         return by_task
 
     @activity.defn(name="reconcile")
