@@ -13,7 +13,8 @@ from apprentice.schema_types import read_type
 class InitAnswers:
     """What `init` asks. The fields are in the schema mini-language, as YAML gives it: `{category: [a, b]}`.
 
-    `traffic` is the file for the provider `recorded`; `api_key_env` names an environment variable; without a
+    `traffic` is the file for the provider `recorded`, `base_url` the address for
+    `openai_compatible`; `api_key_env` names an environment variable; without a
     `daily_cap` (text, so that it stays exact) there is no cap.
     """
 
@@ -25,6 +26,7 @@ class InitAnswers:
     model: str = "claude-sonnet-4-5"
     api_key_env: str | None = None
     traffic: str | None = None
+    base_url: str | None = None
     daily_cap: str | None = "10.00"
     match_fields: tuple[str, ...] = field(default=())
 
@@ -46,6 +48,9 @@ def render(answers: InitAnswers) -> str:
         provider=answers.provider,
         model=_yaml(answers.model),
         api_key=_line("api_key_env", answers.api_key_env, "ANTHROPIC_API_KEY", "the NAME of a variable, never the key"),
+        base_url=_line(
+            "base_url", answers.base_url, "http://localhost:8000/v1", "what stands before /chat/completions"
+        ),
         traffic=_line("traffic", answers.traffic, "traffic.jsonl", 'rows of {"input": ..., "output": ...}'),
         daily=f"daily: {answers.daily_cap}" if answers.daily_cap else "# daily: 10.00",
     )
@@ -95,10 +100,12 @@ tasks:
       coaching_trigger: 0.70     # below this: compare everything, retrain, alert
       emergency_threshold: 0.50  # below this: back to the remote model
 
-# The model that answers first and teaches: `simulated` answers by itself, `recorded` from logged traffic.
+# The model that answers first and teaches: `simulated` answers by itself, `recorded` from logged traffic;
+# `openai_compatible` asks any server that speaks Chat Completions.
 remote:
   provider: {provider}
   model: {model}
+  {base_url}
   {api_key}
   {traffic}
   # price: {{input_per_million: 3.00, output_per_million: 15.00}}  # for a model that the public list lacks

@@ -242,7 +242,7 @@ class AlertSettings(Settings):
 class TemporalSettings(Settings):
     """Where our workflows run. The connection comes from TEMPORAL_ADDRESS and the other standard settings."""
 
-    task_queue: str = "apprentice"
+    task_queue: str = Field("apprentice", min_length=1)
     encryption_key_env: str | None = Field(
         None, description="name of the environment variable that holds the keys: inputs and outputs are encrypted"
     )

@@ -136,6 +136,8 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
         yield (*path, "base_url"), "holds a user or password: name the key's environment variable in `api_key_env`"
     elif url.query or url.fragment:
         yield (*path, "base_url"), "must end before `?` and `#`: /chat/completions is put behind it"
+    elif url.path.rstrip("/").endswith("/chat/completions"):
+        yield (*path, "base_url"), "must end before /chat/completions, which is put behind it"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
@@ -144,8 +146,8 @@ def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
             yield (*path, "price"), "states no price: set input_per_million and output_per_million (0 if it is free)"
     elif prices.price_of(settings) is None:
         near = prices.similar_models(settings.model)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        words = f"no price is known for {settings.model[:60]!r}{hint}; otherwise state it under `price`"
+        hint = f"; did you mean {' or '.join(near)}? If not," if near else ";"
+        words = f"no price is known for {settings.model[:60]!r}{hint} state it under `price`"
         yield (*path, "model"), words
     elif currency != prices.LIST_CURRENCY:
         words = f"the price list is in {prices.LIST_CURRENCY}, the budget in {currency}: state the price under `price`"

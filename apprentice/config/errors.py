@@ -1,5 +1,6 @@
 """What is wrong with a configuration, in words: pydantic's errors, translated, with the place in the file."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -58,6 +59,7 @@ _EXPECTED = {
 _PATTERNS = {
     "name": "must be lower-case letters, digits and `_`, starting with a letter, at most 63 of them",
     "currency": "must be three capital letters such as USD",
+    "payload_endpoint": "expected an address such as https://storage.example",
 }
 
 
@@ -86,7 +88,24 @@ def _words(detail: ErrorDetails, path: Path, model: type[Settings], value: Any) 
         return _PATTERNS[name]
     if kind == "string_too_short":
         return "must not be empty"
+    if limit := _limit(detail, name):
+        return limit
     return detail["msg"].replace("Input should be", "must be")
+
+
+_DAYS = re.compile(r"datetime\.timedelta\((?:days=)?(\d+)\)")
+_KIB = 1024
+
+
+def _limit(detail: ErrorDetails, name: str) -> str | None:
+    """A bound on a duration or on bytes, in the units in which the file says it."""
+    words = detail["msg"].replace("Input should be", "must be")
+    if _DAYS.search(words):
+        return _DAYS.sub(r"\1d", words)
+    bound = detail.get("ctx", {}).get("le", detail.get("ctx", {}).get("ge"))
+    if name == "max_payload" and isinstance(bound, int):
+        return words.replace(str(bound), f"{bound // _KIB}KiB")
+    return None
 
 
 def unknown_name(word: str, known: list[str], what: str) -> str:

@@ -12,6 +12,7 @@ from apprentice.config.drafts import read_task
 from apprentice.config.errors import ConfigError, did_you_mean, in_words, problem_at
 from apprentice.config.merging import SECTIONS
 from apprentice.config.sharing import distinct_names, drawing, one_currency
+from apprentice.config.store_checks import check_store
 from apprentice.config.temporal_checks import check_temporal
 from apprentice.config.yaml_source import Node, Problem, SourceError, read
 from apprentice.settings import (
@@ -86,13 +87,15 @@ def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
     problems += distinct_names(root, drafts, source)
     budget = cast(BudgetSettings | None, blocks.get("budget"))
     problems += one_currency(drafts, budget, source)
+    store = cast(StoreSettings, blocks.get("store", StoreSettings()))
+    problems += [problem_at(source, root, ("store", *path), words) for path, words in check_store(store)]
     temporal = _temporal(root, blocks, environ, source, problems)
     if problems:
         raise ConfigError(problems)
     return Config(
         tasks=[complete(draft.settings, folder) for draft in drawing(drafts, budget) if draft.settings is not None],
         budget=budget,
-        store=complete_store(cast(StoreSettings, blocks.get("store", StoreSettings())), folder),
+        store=complete_store(store, folder),
         temporal=temporal,
     )
 

@@ -12,6 +12,7 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from apprentice.config import parse
+from apprentice.config.checks import SPEAKS_HTTP
 from apprentice.config.errors import unknown_name
 from apprentice.config.yaml_source import SourceError, read
 from apprentice.init_template import InitAnswers, render
@@ -22,6 +23,7 @@ from client.cli.amounts import parse_cap
 from client.cli.output import Failed, show, stderr
 
 PROVIDERS: tuple[str, ...] = get_args(ProviderSettings.model_fields["provider"].annotation)
+LOCAL_SERVER = "http://localhost:8000/v1"
 FIELDS_HELP = escape(
     "name: type, ...; types: str, int, float, bool, list[str], [one, of, these], a ? makes it optional"
 )
@@ -37,6 +39,9 @@ def init(
     output_fields: Annotated[str | None, typer.Option(metavar="FIELDS", help=FIELDS_HELP)] = None,
     provider: Annotated[str | None, typer.Option(help=f"The remote model's provider: {', '.join(PROVIDERS)}.")] = None,
     model: Annotated[str | None, typer.Option(help="The remote model.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="What stands before /chat/completions, for `openai_compatible`.")
+    ] = None,
     traffic: Annotated[str | None, typer.Option(metavar="JSONL", help="Recorded traffic, for `recorded`.")] = None,
     daily_cap: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Most to spend a day, or none.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: defaults for what is not given.")] = False,
@@ -59,6 +64,7 @@ def init(
         output_fields=outputs,
         provider=remote,
         model=answer("remote model", model, "claude-sonnet-4-5", str),
+        base_url=answer("its address", base_url, LOCAL_SERVER, str) if remote in SPEAKS_HTTP else base_url,
         traffic=answer("recorded traffic", traffic, "traffic.jsonl", str) if remote == "recorded" else traffic,
         daily_cap=answer("most to spend a day in USD, or none", daily_cap, "10.00", _cap),
     )

@@ -119,7 +119,9 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
     elif not status.caps:
         yield "caps", "none"
     if status.frozen:
-        yield "frozen", f"no paid call is made until `budget unfreeze {status.task}`"
+        # The status says that a freeze holds, not whose it is: the task's own or that of the budget for all.
+        shared = "; or `budget unfreeze`, if all are frozen" if status.lease is not None else ""
+        yield "frozen", f"no paid call is made until `budget unfreeze {status.task}`{shared}"
     if status.unknown.calls:
         bound = money(status.unknown.upper_bound, status.currency)
         yield "unknown", f"{status.unknown.calls:,} calls, counted as spent at most: {bound}; see `apprentice unknown`"

@@ -11,6 +11,7 @@ from apprentice.config import load
 from apprentice.settings import Config
 from client import Apprentice
 from client.cli import options
+from client.cli.activity_log import shorten_activity_log
 from client.cli.connecting import connected
 from client.cli.core_log import forward_core_log
 from client.cli.output import note, show, stderr
@@ -67,6 +68,7 @@ def stop_signals() -> asyncio.Event:
 def log_to_stderr() -> None:
     """Warnings, of the SDK's native core too; on a terminal in colour. Call it before any client is made."""
     forward_core_log()
+    shorten_activity_log()
     if stderr().is_terminal:
         from rich.logging import RichHandler
 

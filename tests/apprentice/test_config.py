@@ -151,8 +151,6 @@ def test_durations_are_read_in_plain_units() -> None:
         ("sqlite:///a.db", "sqlite:////etc/app/a.db"),
         ("sqlite+aiosqlite:///../a.db?timeout=3", "sqlite+aiosqlite:////etc/a.db?timeout=3"),
         ("sqlite:////var/a.db", "sqlite:////var/a.db"),
-        ("sqlite:///:memory:", "sqlite:///:memory:"),
-        ("sqlite://", "sqlite://"),
         ("postgresql://host/db", "postgresql://host/db"),
     ],
 )
@@ -533,7 +531,10 @@ def test_payload_settings_are_read_and_a_storage_folder_is_made_absolute() -> No
         ("payload_storage: ftp://host/folder", "temporal.payload_storage: unknown storage 'ftp'"),
         ("payload_storage: s3:///prefix", "temporal.payload_storage: names no bucket"),
         ("payload_endpoint: http://localhost:9000", "temporal.payload_endpoint: has no effect"),
-        ("max_payload: 1 GiB", "temporal.max_payload: must be less than or equal to 8388608"),
+        ("max_payload: 1 GiB", "temporal.max_payload: must be less than or equal to 8192KiB"),
+        ("payload_retention: 0d", "temporal.payload_retention: must be greater than 0d"),
+        ("payload_endpoint: storage", "temporal.payload_endpoint: expected an address such as https://"),
+        ('task_queue: ""', "temporal.task_queue: must not be empty"),
         ("max_payload: much", "temporal.max_payload: .*512KiB"),
         ("encrypt: true", "temporal.encrypt: unknown key"),
     ],
@@ -546,6 +547,34 @@ def test_a_mistake_in_the_block_temporal_is_named_with_its_line(block: str, word
     assert re.search(words, error), error
     assert KEY not in error
     assert "hello" not in error
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://ann:secret@host/x", "expected the address of a database, such as sqlite:///apprentice.db or"),
+        ("apprentice.db", "expected the address of a database"),
+        ("sqlite://apprentice.db", "names no file; write it like sqlite:///apprentice.db"),
+        ("sqlite:///:memory:", "names no file"),
+        ("postgresql://ann:secret@host", "names no database; write it like postgresql://user@host/database"),
+    ],
+)
+def test_a_store_that_cannot_be_one_is_refused_before_anything_is_started(url: str, words: str) -> None:
+    error = only_error(text(extra=f'store: {{url: "{url}"}}\n'))
+    assert f"store.url: {words}" in error
+    assert "secret" not in error
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////folder/a.db", "postgresql://ann@host/x", "postgresql+psycopg:///x?host=/run", "postgres://h/x"]
+)
+def test_every_address_that_a_store_takes_is_valid(url: str) -> None:
+    assert config(extra=f"store: {{url: '{url}'}}\n").store.url == url
+
+
+def test_an_endpoint_in_place_of_a_base_url_is_refused() -> None:
+    remote = "remote: {provider: openai_compatible, model: gpt-4o-mini, base_url: http://h/v1/chat/completions}\n"
+    assert "remote.base_url: must end before /chat/completions" in only_error(text(remote=remote))
 
 
 def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:

@@ -159,6 +159,14 @@ def test_init_writes_what_validates_and_never_overwrites(cli: Cli, tmp_path: Pat
     assert (tmp_path / "apprentice.yaml").read_text() == written
 
 
+def test_init_takes_the_address_of_a_server_of_ones_own(cli: Cli, tmp_path: Path) -> None:
+    address = "https://models.example/v1"
+    named = ("--provider", "openai_compatible", "--model", "gpt-4o-mini", "--base-url", address)
+    done = cli("init", "--yes", *named)
+    assert done.returncode == 0, done.stderr
+    assert f'base_url: "{address}"' in (tmp_path / "apprentice.yaml").read_text()
+
+
 def test_init_asks_and_asks_again_when_the_answer_is_wrong(cli: Cli, tmp_path: Path) -> None:
     answers = ["Sort Mail", "sort_mail", "Sorts mail", "text: strng", "text: str, age?: int, to: list[str]"]
     answers += ["folder: [inbox, spam]", "oracle", "simulated", "", "lots", "2.50"]
