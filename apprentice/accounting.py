@@ -20,7 +20,11 @@ class BudgetExhausted(Exception):
     """No cap has room for the call and no local model may stand in. `resets` is when it will fit again, if it will."""
 
     def __init__(self, amount: Decimal, currency: str, resets: datetime | None, *, frozen: bool = False) -> None:
-        why = "and an operator has frozen the budget" if frozen else "more than a cap has room for"
+        why = (
+            "and an operator has frozen the budget (`apprentice budget unfreeze` ends that)"
+            if frozen
+            else "more than a cap has room for"
+        )
         when = f"; the next period begins {resets:%Y-%m-%d %H:%M} UTC" if resets else ""
         super().__init__(f"a call may cost up to {amount} {currency}, {why}{when}")
         self.resets = resets

@@ -99,7 +99,7 @@ class Treasury:
         self.state.spent, self.state.adrift = books.pop("", {}), {}
         for task, holder in self.state.holders.items():
             for day, lease in holder.leases.items():
-                book = books.get(task, self.state.spent)
+                book = books[task] if day in books.get(task, {}) else self.state.spent
                 book[day] = max(Decimal(0), book.get(day, Decimal(0)) - lease.settled)
         self.state.found, self.state.unheard = books, list(books)
         return self._recall(list(books), now)

@@ -420,3 +420,36 @@ def test_a_task_that_leaves_with_calls_in_flight_is_still_counted() -> None:
     leaving = together.tasks["a"].accounts.purse.draw("a", "0", Decimal(0), together.now, leaves=True)
     together.treasury.draw(leaving, together.now)
     assert together.treasury.state.adrift == {"a": {"2026-03-02": PRICE}}
+
+
+def test_a_budget_that_had_no_caps_for_a_while_learns_what_was_spent_meanwhile() -> None:
+    """`""` is what all tasks spent on earlier days; what a holder has reported is not counted again."""
+    together = Together("a", "b", daily="0.10", weekly="0.30", coaching_share=1.0)
+    together.now += timedelta(days=1)
+    assert spend(together, "a", 3) == 3
+    together.say(together.tasks["a"])
+    together.settle_talk()
+    spent = {"": {"2026-03-02": Decimal("0.20")}, "a": {"2026-03-03": Decimal("0.04")}}
+    together.posted += together.treasury.found(spent, together.now)
+    together.settle_talk()
+    daily, weekly = together.treasury.status(together.now).caps
+    assert weekly.settled + weekly.reserved == daily.settled + daily.reserved + Decimal("0.20")
+    assert Decimal("0.04") <= daily.settled + daily.reserved <= Decimal("0.10")
+    assert spend(together, "b", 30) + spend(together, "a", 30) <= 6
+
+
+def test_a_full_cap_for_all_tasks_is_told_once_a_day() -> None:
+    together = Together("a", daily="0.01", coaching_share=1.0)
+    task = together.tasks["a"]
+    assert spend(together, "a", 3) == 1
+    assert task.accounts.shortage(together.now) is not None
+    assert task.accounts.shortage(together.now) is None
+    assert task.accounts.shortage(together.now + timedelta(days=1)) is not None
+
+
+def test_a_request_whose_end_nobody_knows_is_counted_as_spent_if_money_was_set_aside() -> None:
+    accounts = Accounts(settings_with(BudgetSettings(daily=Decimal(1))), LifecycleState())
+    assert accounts.fund(ASK, request(1), T0).remote
+    for name in ("r1", "r1", "never"):
+        accounts.give_up(name, T0)
+    assert (accounts.state.spend, accounts.unknown().calls) == (PRICE, 1)
