@@ -68,9 +68,9 @@ class PostgresServer:
     @classmethod
     def start(cls, *, durable: bool = False) -> "PostgresServer":
         """Make a data folder and run a server on it; `durable`: one that writes to the disk, for measurements."""
-        folder = Path(tempfile.mkdtemp(prefix="apprentice-postgres-"))
         # PostgreSQL refuses to run as root: then it runs as `nobody`.
         account = "nobody" if os.geteuid() == 0 else None
+        folder = Path(tempfile.mkdtemp(prefix="apprentice-postgres-", dir=_open_folder() if account else None))
         programs = find_programs()
         if account is not None:
             programs = _readable(programs, folder)
@@ -151,6 +151,14 @@ class PostgresServer:
 
 
 _INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+
+
+def _open_folder() -> Path:
+    """A folder for temporary files that every account can get to: the one that is set can lie in a closed one."""
+    for folder in map(Path, (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")):
+        if folder.is_dir() and all(part.stat().st_mode & 0o001 for part in (folder, *folder.resolve().parents)):
+            return folder
+    raise NoPostgresError("every folder for temporary files is closed to the account `nobody`, which PostgreSQL needs")
 
 
 def _readable(programs: Path, folder: Path) -> Path:
