@@ -107,7 +107,7 @@ class Purse:
             task=task,
             life=life,
             number=grants.number,
-            kept=[lease for day, lease in grants.leases.items() if day not in grants.closing],
+            kept=[self._told(lease) for day, lease in grants.leases.items() if day not in grants.closing],
             closed=[grants.leases[day] for day in grants.closing],
             need=max(Decimal(0), need - room),
             want=want,
@@ -148,6 +148,9 @@ class Purse:
         if scarce or self.tight(now) or self.dry(now) or not grants.call:
             return False
         return self.room(now) < CALLS_AHEAD // 4 * grants.call
+
+    def _told(self, lease: Lease) -> Lease:
+        return lease.model_copy(update={"reserved": self._reserved(lease.day)})
 
     def _used(self, lease: Lease) -> Decimal:
         return lease.settled + self._reserved(lease.day)

@@ -205,9 +205,9 @@ class Treasury:
 
     @staticmethod
     def _cover(found: dict[str, Decimal], lease: Lease) -> None:
-        """What the task reports of a lease from before this budget is no longer counted as found; the rest stays."""
+        """What the task reports of a lease from before this budget, also in flight, is no longer counted as found."""
         if lease.day in found:
-            found[lease.day] -= min(found[lease.day], lease.settled)
+            found[lease.day] -= min(found[lease.day], lease.settled + lease.reserved)
             if not found[lease.day]:
                 del found[lease.day]
 

@@ -10,12 +10,16 @@ from apprentice.messages.base import Message, Money, Period
 
 
 class Lease(Message):
-    """What a task may spend of the caps for all tasks on one day: settled + reserved <= limit, until `until`."""
+    """What a task may spend of the caps for all tasks on one day: settled + reserved <= limit, until `until`.
+
+    `reserved` is what was in flight when the task last spoke.
+    """
 
     day: str
     until: AwareDatetime
     limit: Money
     settled: Money = Decimal(0)
+    reserved: Money = Decimal(0)
 
 
 class Draw(Message):
