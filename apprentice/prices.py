@@ -9,10 +9,10 @@ import difflib
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from apprentice.schema import compile_schema
+from apprentice import prompts
 from apprentice.settings import Price, PriceTier, ProviderSettings, TaskSettings
 
 if TYPE_CHECKING:
@@ -29,6 +29,21 @@ PROMPT_TOKENS = 64
 STAND_INS = frozenset({"simulated", "recorded"})
 
 
+class Usage(NamedTuple):
+    """Tokens of one call, as its provider counted them, in one way of counting for all providers.
+
+    `input` is everything that was read: what came from the provider's cache (`cached`) and what was written to it
+    (`cache_writes`) are parts of it. `output` is everything that was written, `reasoning` (never seen by anyone) part
+    of it.
+    """
+
+    input: int
+    output: int
+    cached: int = 0
+    cache_writes: int = 0
+    reasoning: int = 0
+
+
 def price_of(settings: ProviderSettings) -> Price | None:
     """The price of one remote model, or None if nobody states it.
 
@@ -40,22 +55,41 @@ def price_of(settings: ProviderSettings) -> Price | None:
     return _listed(settings.model, None if settings.provider in STAND_INS else settings.provider)
 
 
+def known(settings: ProviderSettings) -> Price:
+    """The price of one remote model. Raises ValueError where nobody states it."""
+    price = price_of(settings)
+    if price is None:
+        raise ValueError(f"no price is known for the model {settings.model!r}: set `price:` for it")
+    return price
+
+
 def similar_models(model: str) -> list[str]:
     """At most three names from the price list that look like `model`, nearest first."""
     names = {info.id for provider in _providers() for info in provider.models if _price(info) is not None}
     return difflib.get_close_matches(model.lower(), sorted(names), n=3)
 
 
-def cost(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """The exact cost of a call, in the price's currency. Raises ValueError for a negative count."""
-    if input_tokens < 0 or output_tokens < 0:
+def cost(price: Price, usage: Usage, *, batch: bool = False) -> Decimal:
+    """The exact cost of a call, in the price's currency. Raises ValueError for a negative count.
+
+    `batch`: it went through the provider's batch API, at its discount.
+    """
+    plain = usage.input - usage.cached - usage.cache_writes
+    if min(plain, *usage) < 0:
         raise ValueError("token counts cannot be negative")
     rate: Price | PriceTier = price
     for tier in sorted(price.tiers, key=lambda tier: tier.above_input_tokens):
-        if input_tokens > tier.above_input_tokens:
+        if usage.input > tier.above_input_tokens:
             rate = tier
-    tokens = rate.input_per_million * input_tokens + rate.output_per_million * output_tokens
-    return price.per_request + tokens / MILLION
+    cached, written = price.cached_input_per_million, price.cache_write_per_million
+    tokens = (
+        rate.input_per_million * plain
+        + (rate.input_per_million if cached is None else cached) * usage.cached
+        + (rate.input_per_million if written is None else written) * usage.cache_writes
+        + rate.output_per_million * usage.output
+    )
+    whole = price.per_request + tokens / MILLION
+    return whole * (1 - Decimal(str(price.batch_discount))) if batch else whole
 
 
 def upper_bound(price: Price, input_tokens: int, max_output_tokens: int) -> Decimal:
@@ -67,14 +101,17 @@ def upper_bound(price: Price, input_tokens: int, max_output_tokens: int) -> Deci
         price,
         *(tier for tier in price.tiers if tier.above_input_tokens < input_tokens),
     ]
+    cached = [price.cached_input_per_million or Decimal(0), price.cache_write_per_million or Decimal(0)]
     dearest = price.model_copy(
         update={
-            "input_per_million": max(rate.input_per_million for rate in reachable),
+            "input_per_million": max(*(rate.input_per_million for rate in reachable), *cached),
             "output_per_million": max(rate.output_per_million for rate in reachable),
+            "cached_input_per_million": None,
+            "cache_write_per_million": None,
             "tiers": [],
         }
     )
-    return cost(dearest, input_tokens, max_output_tokens)
+    return cost(dearest, Usage(input_tokens, max_output_tokens))
 
 
 def estimate_tokens(text: str) -> int:
@@ -94,25 +131,18 @@ def typical_tokens(text: str) -> int:
 def reservation(task: TaskSettings, input: dict[str, Any]) -> Decimal:
     """What to set aside before a remote call of this task: the upper bound of the dearest configured provider.
 
-    The prompt is bounded by the description, both schemas and the input as escaped JSON (no encoding of them is
-    longer) plus `OVERHEAD_TOKENS`. Raises ValueError if a provider has no known price.
+    Counts the very prompt that will be sent, and the output schema, plus `OVERHEAD_TOKENS`. Raises ValueError if a
+    provider has no known price.
     """
-    schemas = json.dumps(task.input_schema), json.dumps(task.output_schema)
-    tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps([task.name, task.description, input])) + _tokens(*schemas)
-    return max(_bound(settings, tokens) for settings in (task.remote, *task.remote.additional_providers))
+    prompt = prompts.build(task, input)
+    # As escaped JSON: no encoding of them is longer. The schema is sent twice: in the prompt, and as a format.
+    tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps(prompt)) + estimate_tokens(prompts.schema_text(task))
+    return max(bound(settings, tokens) for settings in task.remote.providers)
 
 
-@lru_cache(maxsize=256)
-def _tokens(*specs: str) -> int:
-    # Twice: some adapters describe the schema in the prompt and send it again as the format of the answer.
-    return 2 * sum(estimate_tokens(json.dumps(compile_schema(json.loads(spec)).json_schema())) for spec in specs)
-
-
-def _bound(settings: ProviderSettings, tokens: int) -> Decimal:
-    price = price_of(settings)
-    if price is None:
-        raise ValueError(f"no price is known for the model {settings.model!r}: set `price:` for it")
-    return upper_bound(price, tokens, settings.max_output_tokens)
+def bound(settings: ProviderSettings, input_tokens: int) -> Decimal:
+    """The most that one call of this model can cost. Raises ValueError if it has no known price."""
+    return upper_bound(known(settings), input_tokens, settings.max_output_tokens)
 
 
 # --- the public list -------------------------------------------------------------------------------------------

@@ -183,7 +183,9 @@ class Simulation:
     def _cost(self, row: Recorded) -> Decimal:
         settings = self.brain.settings.remote
         output = min(prices.typical_tokens(_text(row.output)), settings.max_output_tokens)
-        return prices.cost(self._price, prices.PROMPT_TOKENS + prices.typical_tokens(_text(row.input)), output)
+        return prices.cost(
+            self._price, prices.Usage(prices.PROMPT_TOKENS + prices.typical_tokens(_text(row.input)), output)
+        )
 
     # --- fine-tunes --------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 # Refusals before anything was sent to a model.
 NEVER_ASKED = {"RequestIdReused", "SettingsUnknown", "NothingToCopy"}
 # Errors of calls that were paid, at a known price, and gave nothing that can be served.
-PAID = {"ContentRefused", "InvalidAnswer"}
+PAID = {"ContentFiltered", "ContentRefused", "CutOff", "InvalidAnswer"}
 
 
 def charged(error: ActivityError, reserved: Decimal) -> Decimal:

@@ -10,9 +10,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import Heartbeater
-from activities.remote.errors import InvalidAnswer, InvalidRequest, RemoteError, TimedOut, Unusable
-from activities.remote.model import RemoteModel
-from activities.remote.registry import REMOTE_MODELS
+from activities.remote.errors import InvalidAnswer, RemoteError, TimedOut, Unusable
+from activities.remote.model import Question, RemoteModel
+from activities.remote.registry import remote_model
 from activities.store import (
     CallState,
     Example,
@@ -24,6 +24,7 @@ from activities.store import (
     Store,
     StoreError,
 )
+from apprentice import prompts
 from apprentice.datasets import input_hash, split
 from apprentice.messages import Answer, RemoteCall, Reply, Source
 from apprentice.schema import SchemaError, compile_schema
@@ -95,8 +96,8 @@ class AskRemote:
         try:
             answer = await _attempt(call, settings, model, intent.idempotency_key)
         except Unusable as error:
-            cost, why = error.cost, str(error)
-            await _outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock()))
+            cost, why, text = error.cost, str(error), error.text
+            await _outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock(), text))
             raise
         except RemoteError as error:
             # Only of a call that nobody had begun before is it certain that it cost nothing.
@@ -111,10 +112,7 @@ class AskRemote:
 
     def _model(self, digest: str, settings: TaskSettings) -> RemoteModel:
         if digest not in self._models:
-            make = REMOTE_MODELS.get(settings.remote.provider)
-            if make is None:
-                raise InvalidRequest(f"no provider {settings.remote.provider!r}; there are {sorted(REMOTE_MODELS)}")
-            self._models[digest] = make(settings.remote, settings)
+            self._models[digest] = remote_model(settings.remote, settings)
         return self._models[digest]
 
 
@@ -140,7 +138,7 @@ async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel,
     seconds = settings.remote.timeout_seconds
     try:
         async with asyncio.timeout(seconds):
-            answer = await model.ask(call.request, settings, key)
+            answer = await model.ask(_question(call, settings, key))
     except TimeoutError:
         raise TimedOut(f"{settings.remote.provider} model {settings.remote.model!r} took over {seconds:g} s") from None
     try:
@@ -149,6 +147,16 @@ async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel,
         message = f"the answer to request {call.request.request_id!r} does not fit the output schema: {problem}"
         raise InvalidAnswer(message, answer.cost) from None
     return answer if output == answer.output else answer.model_copy(update={"output": output})
+
+
+def _question(call: RemoteCall, settings: TaskSettings, key: str) -> Question:
+    return Question(
+        request=call.request,
+        prompt=prompts.build(settings, call.request.input),
+        key=key,
+        limit=call.reserved,
+        max_output_tokens=settings.remote.max_output_tokens,
+    )
 
 
 def _intent(call: RemoteCall, settings: TaskSettings, now: datetime) -> Intent:
@@ -179,10 +187,11 @@ def _example(call: RemoteCall, settings: TaskSettings, answer: Answer, intent: I
         split=split(intent.input_hash, settings.holdout_salt, settings.local.holdout_fraction),
         input=call.request.input,
         output=answer.output,
-        provider=intent.provider,
+        provider=answer.provider or intent.provider,
         model=answer.model,
         created_at=now,
         fair=call.fair,
+        prompt_version=prompts.version(settings),
     )
 
 

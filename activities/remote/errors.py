@@ -62,17 +62,26 @@ class TimedOut(RemoteError):
 
 
 class Unusable(RemoteError):
-    """The provider was paid `cost` for an answer that cannot be used."""
+    """The provider was paid `cost` for an answer that cannot be used. `text` is what the model wrote, if it wrote."""
 
     charged = True
 
-    def __init__(self, message: str, cost: Decimal) -> None:
+    def __init__(self, message: str, cost: Decimal, text: str | None = None) -> None:
         super().__init__(message)
         self.cost = cost
+        self.text = text
 
 
 class ContentRefused(Unusable):
     """The model declined to answer."""
+
+
+class ContentFiltered(Unusable):
+    """The provider's filter kept the answer, or part of it, back."""
+
+
+class CutOff(Unusable):
+    """The answer is longer than `max_output_tokens`."""
 
 
 class InvalidAnswer(Unusable):

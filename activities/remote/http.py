@@ -26,7 +26,7 @@ import httpx
 
 from activities.remote.errors import (
     AuthFailed,
-    ContentRefused,
+    ContentFiltered,
     InvalidAnswer,
     InvalidRequest,
     Overloaded,
@@ -65,8 +65,17 @@ class Endpoint:
 
         Raises RemoteError.
         """
+        return await self._exchange("POST", url, body, headers, bound)
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> Any:
+        """The parsed JSON of a 2xx. Raises RemoteError."""
+        return await self._exchange("GET", url, None, headers, Decimal(0))
+
+    async def _exchange(
+        self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str], bound: Decimal
+    ) -> Any:
         try:
-            async with self._client.stream("POST", url, json=body, headers=dict(headers)) as response:
+            async with self._client.stream(method, url, json=body, headers=dict(headers)) as response:
                 content = await self._read(response, bound)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
             raise Unreachable(f"{self._who}: no connection to {httpx.URL(url).host}") from None
@@ -95,14 +104,20 @@ class Endpoint:
 
 def bearer(provider: ProviderSettings) -> dict[str, str]:
     """The header with the key that the environment holds; none where no variable is named. Raises AuthFailed."""
-    if provider.api_key_env is None:
-        return {}
-    key = os.environ.get(provider.api_key_env, "").strip()
+    key = secret(provider.key_variable)
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def secret(variable: str | None) -> str | None:
+    """The key in an environment variable; None where no variable is named. Raises AuthFailed."""
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
     if not key:
-        raise AuthFailed(f"the environment variable {provider.api_key_env} is not set where the worker runs")
+        raise AuthFailed(f"the environment variable {variable} is not set where the worker runs")
     if not _KEY.fullmatch(key):  # the error of the HTTP library would show it
-        raise AuthFailed(f"what the environment variable {provider.api_key_env} holds cannot be a key")
-    return {"Authorization": f"Bearer {key}"}
+        raise AuthFailed(f"what the environment variable {variable} holds cannot be a key")
+    return key
 
 
 def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
@@ -120,7 +135,7 @@ def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
     if status >= 500 or status == 409:
         return Overloaded(said, retry_after(response.headers))
     if code in _REFUSED_CONTENT:
-        return ContentRefused(said, Decimal(0))
+        return ContentFiltered(said, Decimal(0))
     return InvalidRequest(said)
 
 

@@ -1,9 +1,25 @@
 """What every remote model is."""
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from apprentice.messages import Answer, TaskRequest
-from apprentice.settings import TaskSettings
+from apprentice.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request as a remote model gets it. `key` is the same for every attempt at it.
+
+    `limit` is the most that its answer can cost: an answer that does not say its price is counted at that.
+    """
+
+    request: TaskRequest
+    prompt: Prompt
+    key: str
+    limit: Decimal
+    max_output_tokens: int
 
 
 class RemoteModel(Protocol):
@@ -14,6 +30,10 @@ class RemoteModel(Protocol):
         """Whether the provider answers (and bills) a repeated key only once."""
         ...
 
-    async def ask(self, request: TaskRequest, settings: TaskSettings, key: str) -> Answer:
-        """The model's answer, priced. `key` is the same for every attempt at this request."""
+    async def ask(self, question: Question) -> Answer:
+        """The model's answer, priced. Raises RemoteError."""
+        ...
+
+    async def check(self) -> None:
+        """Whether it could be asked (address, key, model), without paying. Raises RemoteError."""
         ...

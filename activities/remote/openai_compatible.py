@@ -3,100 +3,90 @@
 https://platform.openai.com/docs/api-reference/chat
 """
 
-import json
-import time
-from decimal import Decimal
 from typing import Any
 
-from activities.remote.errors import ContentRefused, InvalidAnswer, InvalidRequest
-from activities.remote.http import Endpoint, bearer
-from activities.remote.prompt import messages, wire_schema
-from apprentice import prices
-from apprentice.messages import Answer, Source, TaskRequest
+from activities.remote.dialect import Completion, Stop, Unreadable
+from activities.remote.http import bearer
+from activities.remote.http_model import base_url
+from activities.remote.wire_schema import wire_schema
+from apprentice.prices import Usage
+from apprentice.prompts import Prompt
 from apprentice.settings import ProviderSettings, TaskSettings
 
 
 class OpenAICompatible:
-    """One model behind `base_url`. Raises InvalidRequest without a `base_url` or a price."""
+    """Raises InvalidRequest without a `base_url`."""
 
     def __init__(self, provider: ProviderSettings, task: TaskSettings) -> None:
-        if provider.base_url is None:
-            raise InvalidRequest(f"task {task.name!r}: {provider.provider} needs `base_url` in the configuration")
-        price = prices.price_of(provider)
-        if price is None:
-            raise InvalidRequest(f"model {provider.model!r} has no known price; set its `price` in the configuration")
-        self._price = price
         self._provider = provider
-        self._url = f"{provider.base_url.rstrip('/')}/chat/completions"
-        self._endpoint = Endpoint(provider)
+        self._base = base_url(provider)
+        self._name = task.name
+        self._schema, self._strict = wire_schema(task)
 
     @property
-    def idempotent(self) -> bool:
-        return self._provider.idempotent
+    def url(self) -> str:
+        return f"{self._base}/chat/completions"
 
-    async def ask(self, request: TaskRequest, settings: TaskSettings, key: str) -> Answer:
-        """Raises RemoteError."""
-        bound = prices.reservation(settings, request.input)
-        headers = bearer(self._provider) | {"Idempotency-Key": key}
-        began = time.perf_counter()
-        completion = await self._endpoint.post(self._url, self.body(request, settings), headers, bound)
-        return self._answer(completion, bound, time.perf_counter() - began)
+    @property
+    def probe(self) -> str:
+        return f"{self._base}/models"
 
-    def body(self, request: TaskRequest, settings: TaskSettings) -> dict[str, Any]:
-        """What is sent. `max_tokens`, not its newer name: that is the one which all such servers know."""
-        schema, strict = wire_schema(settings)
+    def headers(self, key: str) -> dict[str, str]:
+        return bearer(self._provider) | {"Idempotency-Key": key}
+
+    def body(self, prompt: Prompt, max_output_tokens: int) -> dict[str, Any]:
+        """`max_tokens`, not its newer name: that is the one which all such servers know."""
+        chosen = {"temperature": self._provider.temperature, "reasoning_effort": self._provider.reasoning_effort}
         return {
             "model": self._provider.model,
-            "messages": messages(request, settings),
-            "max_tokens": self._provider.max_output_tokens,
+            "messages": messages(prompt),
+            "max_tokens": max_output_tokens,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": settings.name, "schema": schema, "strict": strict},
+                "json_schema": {"name": self._name, "schema": self._schema, "strict": self._strict},
             },
-        }
+        } | {name: value for name, value in chosen.items() if value is not None}
 
-    def _answer(self, completion: Any, bound: Decimal, seconds: float) -> Answer:
-        tokens = _tokens(completion)
-        cost = bound if tokens is None else prices.cost(self._price, *tokens)
-        input_tokens, output_tokens = tokens or (0, 0)
-        return Answer(
-            source=Source.REMOTE,
-            output=self._output(completion, cost),
-            model=self._provider.model,
-            cost=cost,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            latency_seconds=seconds,
-        )
-
-    def _output(self, completion: Any, cost: Decimal) -> dict[str, Any]:
-        who = f"{self._provider.provider} model {self._provider.model!r}"
+    def read(self, response: Any) -> Completion:
         try:
-            choice = completion["choices"][0]
+            choice = response["choices"][0]
             message, finish = choice["message"], choice.get("finish_reason")
             text, declined = message.get("content"), message.get("refusal")
         except (LookupError, TypeError, AttributeError):
-            raise InvalidAnswer(f"{who}: this is no chat completion", cost) from None
-        if finish == "content_filter" or declined:
-            raise ContentRefused(f"{who}: " + ("the model declined" if declined else "a content filter cut in"), cost)
-        if finish == "length":
-            limit = self._provider.max_output_tokens
-            raise InvalidAnswer(f"{who}: cut off; max_output_tokens is {limit}", cost)
-        try:
-            output = json.loads(text)
-        except (ValueError, TypeError, RecursionError):
-            raise InvalidAnswer(f"{who}: the text of the answer is not JSON", cost) from None
-        if not isinstance(output, dict):
-            raise InvalidAnswer(f"{who}: the answer is not a JSON object", cost)
-        return output
+            raise Unreadable("this is no chat completion") from None
+        stop = Stop.REFUSED if declined else _STOPS.get(finish, Stop.DONE)
+        return Completion(text if isinstance(text, str) else None, stop, _usage(response.get("usage")))
 
 
-def _tokens(completion: Any) -> tuple[int, int] | None:
-    """Input and output tokens as the server counted them; None if it does not say."""
-    usage = completion.get("usage") if isinstance(completion, dict) else None
-    if not isinstance(usage, dict):
+_STOPS = {"length": Stop.CUT_OFF, "content_filter": Stop.FILTERED}
+
+
+def messages(prompt: Prompt) -> list[dict[str, str]]:
+    """A prompt as chat messages: system, then users and assistants in turn."""
+    turns = [
+        message
+        for asked, answered in prompt.turns
+        for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": answered})
+    ]
+    return [{"role": "system", "content": prompt.system}, *turns, {"role": "user", "content": prompt.user}]
+
+
+def _usage(said: Any) -> Usage | None:
+    """The tokens as the server counted them; None if it does not say."""
+    if not isinstance(said, dict):
         return None
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(read) is not int or type(written) is not int or min(read, written) < 0:
+    read, written = _count(said.get("prompt_tokens")), _count(said.get("completion_tokens"))
+    if read is None or written is None:
         return None
-    return read, written
+    cached = _count(_details(said, "prompt_tokens_details").get("cached_tokens")) or 0
+    reasoning = _count(_details(said, "completion_tokens_details").get("reasoning_tokens")) or 0
+    return Usage(read, written, cached=min(cached, read), reasoning=min(reasoning, written))
+
+
+def _details(said: dict[str, Any], name: str) -> dict[str, Any]:
+    found = said.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -6,7 +6,8 @@ import math
 import random
 from typing import Any
 
-from activities.remote.errors import InvalidRequest, Overloaded
+from activities.remote.errors import Overloaded
+from activities.remote.http_model import known_price
 from apprentice import prices
 from apprentice.messages import Answer, Source
 from apprentice.settings import ProviderSettings
@@ -19,10 +20,7 @@ class Wire:
     """
 
     def __init__(self, provider: ProviderSettings) -> None:
-        price = prices.price_of(provider)
-        if price is None:
-            raise InvalidRequest(f"model {provider.model!r} has no known price; set its `price` in the configuration")
-        self._price = price
+        self._price = known_price(provider)
         self._provider = provider
         self._attempts = random.Random(provider.simulation.seed)
 
@@ -52,8 +50,9 @@ class Wire:
         return Answer(
             source=Source.REMOTE,
             output=output,
+            provider=self._provider.provider,
             model=self._provider.model,
-            cost=prices.cost(self._price, input_tokens, output_tokens),
+            cost=prices.cost(self._price, prices.Usage(input_tokens, output_tokens)),
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             latency_seconds=seconds,

@@ -20,7 +20,7 @@ from apprentice.messages import Answer, Source, Split
 # Another process can be faster between a look and a write. Twice in a row takes a call that was made and failed.
 LOOKS = 10
 
-_OUTCOME = ("admission", "state", "answer", "cost", "error", "example", "served", "settled_at")
+_OUTCOME = ("admission", "state", "answer", "cost", "error", "example", "served", "settled_at", "rejected_text")
 _TERMS = ("input_hash", "admission", "provider", "model", "idempotency_key", "upper_bound", "schema_version")
 
 _of_request = select(calls).where(calls.c.task == bindparam("task"), calls.c.request_id == bindparam("request_id"))
@@ -151,6 +151,7 @@ def settle(
     answer: str | None = None,
     cost: Decimal | None = None,
     error: str | None = None,
+    text: str | None = None,
     example: Split | None = None,
     served: bool = False,
 ) -> None:
@@ -159,6 +160,7 @@ def settle(
         "answer": answer,
         "cost": cost,
         "error": _storable(error),
+        "rejected_text": _storable(text),
         "served": served,
         "settled_at": now,
     }

@@ -23,6 +23,7 @@ class Example:
     """One input and the remote answer that teaches it. `input_hash` is of the normalised input.
 
     `fair`: the remote model was asked whatever the input was, not because the local model was unsure of it.
+    `prompt_version` is of the prompt that it was asked with (`apprentice.prompts`).
     """
 
     task: str
@@ -36,6 +37,7 @@ class Example:
     model: str
     created_at: datetime
     fair: bool = True
+    prompt_version: str | None = None
 
 
 class Examples:

@@ -51,9 +51,14 @@ class Journal:
         """
         await self._database.write(lambda c: calls.settle(c, intent, CallState.FAILED, now, error=error))
 
-    async def rejected(self, intent: Intent, cost: Decimal, error: str, now: datetime) -> None:
-        """The call was paid but its answer cannot be used. It is not made again: that would be paying twice."""
-        await self._database.write(lambda c: calls.settle(c, intent, CallState.REJECTED, now, error=error, cost=cost))
+    async def rejected(self, intent: Intent, cost: Decimal, error: str, now: datetime, text: str | None = None) -> None:
+        """The call was paid but its answer cannot be used. It is not made again: that would be paying twice.
+
+        `text` is what the model wrote, kept for those who want to know why.
+        """
+        await self._database.write(
+            lambda c: calls.settle(c, intent, CallState.REJECTED, now, error=error, cost=cost, text=text)
+        )
 
     async def served_locally(
         self,

@@ -19,7 +19,7 @@ from activities.store.columns import Json, Money, RowId, UtcTime
 
 # Raised with every change of a table below, which is a module of `migrations.versions` too: an old store is upgraded
 # when it is opened, a newer one refused, none is half understood.
-SCHEMA = 2
+SCHEMA = 3
 
 metadata = MetaData()
 
@@ -57,6 +57,7 @@ calls = Table(
     # Columns that came later are last, as they are in a store that was upgraded.
     Column("schema_version", Integer),
     Column("copy_of", String(200)),
+    Column("rejected_text", Text),
     PrimaryKeyConstraint("task", "request_id", "role"),
 )
 
@@ -107,6 +108,7 @@ examples = Table(
     Column("model", String(200), nullable=False),
     Column("fair", Boolean, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("prompt_version", String(12)),
     UniqueConstraint("task", "schema_version", "input_hash"),
     # A frozen data set is "id <= last_id": an id must never be given out twice, also after the newest row is erased.
     sqlite_autoincrement=True,
@@ -138,6 +140,26 @@ comparisons = Table(
 )
 
 Index("comparisons_by_age", comparisons.c.created_at)
+
+# What was sent to a provider's account lately, by all workers: one row for each account, see `apprentice.pace`.
+paces = Table(
+    "paces",
+    metadata,
+    Column("account", String(300), primary_key=True),
+    Column("state", Text, nullable=False),
+)
+
+# Two remote models on one input: how far they agree is how good a teacher can be.
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("request_id", String(200), primary_key=True),
+    Column("first", String(264), nullable=False),
+    Column("second", String(264), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
 
 versions = Table(
     "versions",

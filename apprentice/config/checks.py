@@ -20,7 +20,7 @@ from apprentice.settings import ProviderSettings, TaskSettings
 
 Found = Iterator[tuple[KeyPath, str]]
 USES_FIELDS = ("structured_match", "semantic_similarity")
-SPEAKS_HTTP = ("openai_compatible",)
+SPEAKS_HTTP = ("anthropic", "openai", "google", "openai_compatible")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 # A name in this style is shown when it is not set; anything else may be the secret itself, written in by mistake.
@@ -104,10 +104,10 @@ def providers(task: TaskSettings, around: Surroundings) -> Found:
 
 
 def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:
-    yield from variable(settings.api_key_env, (*path, "api_key_env"), around.environ)
+    yield from variable(settings.key_variable, (*path, "api_key_env"), around.environ)
     yield from _price(settings, currency, path)
     yield from _base_url(settings, path)
-    if settings.idempotent and settings.provider not in SPEAKS_HTTP:
+    if settings.idempotent and settings.provider != "openai_compatible":
         yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
     if settings.provider == "recorded":
         if settings.traffic is None:
@@ -120,6 +120,8 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
     if settings.provider not in SPEAKS_HTTP:
         if settings.base_url is not None:
             yield (*path, "base_url"), f"has no effect with {settings.provider}; leave it out"
+        return
+    if settings.base_url is None and settings.provider != "openai_compatible":
         return
     if settings.base_url is None:
         yield path, f"the provider `{settings.provider}` needs `base_url`, such as http://localhost:8000/v1"

@@ -40,6 +40,7 @@ from apprentice.messages.requests import (
     TaskRequest,
     TaskResult,
     Trace,
+    Trouble,
 )
 from apprentice.messages.status import DaySpend, HistoryPoint, Interval, TaskStatus, Unknown, VersionStatus
 
@@ -98,6 +99,7 @@ __all__ = [
     "TrainingJob",
     "TrainingRequest",
     "TrainingStatus",
+    "Trouble",
     "Unknown",
     "Validation",
     "ValidationRequest",

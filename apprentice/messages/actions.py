@@ -15,6 +15,8 @@ class AlertKind(StrEnum):
     QUALITY = "quality"
     BUDGET = "budget"
     TRAINING = "training"
+    PROVIDER = "provider"
+    LOCAL = "local"
 
 
 class Alert(Message):

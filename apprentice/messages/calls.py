@@ -3,7 +3,7 @@
 from pydantic import AwareDatetime
 
 from apprentice.messages.base import Message, Money, Propensity, Score, Split
-from apprentice.messages.requests import Answer, TaskRequest
+from apprentice.messages.requests import Answer, TaskRequest, Trouble
 
 
 class SpentQuery(Message):
@@ -64,7 +64,7 @@ class Reply(Message):
     """Output of `ask_remote` and `ask_local`.
 
     `replayed`: the request had been answered in an earlier admission, by `answer`, and nothing was asked or paid now.
-    `copied`: another request with the same input was, and paid.
+    `copied`: another request with the same input was, and paid. `troubles`: who was asked before, in vain.
     """
 
     answer: Answer
@@ -72,6 +72,7 @@ class Reply(Message):
     replayed: bool = False
     copied: bool = False
     degraded: bool = False
+    troubles: list[Trouble] = []
 
 
 class CompareCall(Message):

@@ -22,12 +22,14 @@ class Answer(Message):
 
     `version` is the local model's version (None for a remote model); `confidence` is the calibrated probability
     that the answer agrees with the teacher (None where the model gives none); `latency_seconds` is the model's own
-    time, without queueing.
+    time, without queueing. `provider` is who gave a remote answer; `cost` of a local one is what its server costs while
+    it answers, which no cap counts.
     """
 
     source: Source
     output: dict[str, Any]
     model: str
+    provider: str | None = None
     version: int | None = None
     confidence: Score | None = None
     cost: Money = Decimal(0)
@@ -121,6 +123,18 @@ class Comparison(Message):
     version: int
 
 
+class Trouble(Message):
+    """A remote model that could not answer, so that another was asked or nobody answered.
+
+    `error` is the name of a `RemoteError`; `message` says it in words, without any input, output or key.
+    """
+
+    provider: str
+    model: str
+    error: str
+    message: str
+
+
 class RequestOutcome(Message):
     """All that happened to one request; what the lifecycle learns from.
 
@@ -129,7 +143,7 @@ class RequestOutcome(Message):
     `copied`: the remote answer was paid for by another request with the same input. `error` is the name of the error
     that the caller got instead of an answer (`route` is None if it was not even admitted); `lost` is what calls without
     an answer have to be counted at, `in_doubt` the part of it of which nobody
-    knows whether it was paid.
+    knows whether it was paid. `troubles` names the remote models that could not answer.
     """
 
     request_id: str
@@ -143,3 +157,4 @@ class RequestOutcome(Message):
     error: str | None = None
     lost: Money = Decimal(0)
     in_doubt: Money = Decimal(0)
+    troubles: list[Trouble] = []

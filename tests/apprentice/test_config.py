@@ -254,7 +254,10 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
         ("cache: {tll: 1h}", "a.yaml:6: tasks[0].cache.tll: unknown key; did you mean `ttl`?"),
         ("cache: 1h", "a.yaml:6: tasks[0].cache: expected a mapping, got text"),
         ("budget: {currency: usd}", "tasks[0].budget.currency: must be three capital letters such as USD"),
-        ("local: {backend: embeded}", "unknown value 'embeded'; did you mean `embedded`? (there are: embedded)"),
+        (
+            "local: {backend: embeded}",
+            "unknown value 'embeded'; did you mean `embedded`?",
+        ),
         ("local: {retrain_every: soon}", "expected a duration such as 7d"),
         ("local: {retrain_every: 0d}", "tasks[0].local.retrain_every: must be greater than"),
         (

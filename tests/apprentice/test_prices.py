@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from apprentice.prices import (
     OVERHEAD_TOKENS,
+    Usage,
     cost,
     estimate_tokens,
     price_of,
@@ -48,8 +49,8 @@ def test_the_list_knows_a_model_by_its_names(model: str) -> None:
 def test_the_price_of_a_long_call_is_that_of_its_tier() -> None:
     price = price_of(simulated("claude-sonnet-4-5"))
     assert price is not None
-    assert cost(price, 200_000, 0) == Decimal("0.6")
-    assert cost(price, 200_001, 0) == Decimal("1.200006")
+    assert cost(price, Usage(200_000, 0)) == Decimal("0.6")
+    assert cost(price, Usage(200_001, 0)) == Decimal("1.200006")
 
 
 def test_the_dearest_hour_of_the_day_counts() -> None:
@@ -74,20 +75,20 @@ def test_a_misspelt_model_has_neighbours() -> None:
 
 def test_costs_are_exact() -> None:
     price = Price(input_per_million=Decimal("0.1"), output_per_million=Decimal("0.2"), per_request=Decimal("0.001"))
-    assert cost(price, 3, 1) == Decimal("0.0010005")
+    assert cost(price, Usage(3, 1)) == Decimal("0.0010005")
     with pytest.raises(ValueError, match="negative"):
-        cost(price, -1, 0)
+        cost(price, Usage(-1, 0))
 
 
 @given(prices, counts, counts, counts, counts)
 def test_no_call_costs_more_than_the_upper_bound(price: Price, n: int, m: int, less: int, fewer: int) -> None:
-    assert cost(price, min(n, less), min(m, fewer)) <= upper_bound(price, n, m)
+    assert cost(price, Usage(min(n, less), min(m, fewer))) <= upper_bound(price, n, m)
 
 
 @given(prices, counts, counts)
 def test_the_bound_of_a_price_without_tiers_is_its_cost(price: Price, n: int, m: int) -> None:
     flat = price.model_copy(update={"tiers": []})
-    assert upper_bound(flat, n, m) == cost(flat, n, m)
+    assert upper_bound(flat, n, m) == cost(flat, Usage(n, m))
 
 
 @given(st.text(), st.text())
@@ -122,7 +123,7 @@ def test_a_reservation_covers_any_way_of_writing_the_prompt(text: str) -> None:
     for ascii_only in (False, True):
         prompt = settings.description + json.dumps([schema, {"text": text}], ensure_ascii=ascii_only)
         tokens = estimate_tokens(prompt) + OVERHEAD_TOKENS
-        assert cost(price, tokens, settings.remote.max_output_tokens) <= reservation(settings, {"text": text})
+        assert cost(price, Usage(tokens, settings.remote.max_output_tokens)) <= reservation(settings, {"text": text})
 
 
 def test_a_reservation_is_for_the_dearest_provider() -> None:

@@ -13,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote, _intent
 from activities.remote.errors import ContentRefused, Overloaded, RateLimited, RemoteError, TimedOut, Unusable
+from activities.remote.model import Question
 from activities.store import CallState, Store, StoreError, Unknown
 from apprentice.datasets import input_hash
 from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest
@@ -32,8 +33,11 @@ class Scripted:
         self.script = list(script)
         self.keys: list[str] = []
 
-    async def ask(self, request: TaskRequest, settings: TaskSettings, key: str) -> Answer:
-        self.keys.append(key)
+    async def check(self) -> None:
+        raise NotImplementedError
+
+    async def ask(self, question: Question) -> Answer:
+        self.keys.append(question.key)
         step = self.script.pop(0)
         if callable(step):
             await step()

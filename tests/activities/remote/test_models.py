@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from activities.remote.errors import InvalidRequest, Overloaded
+from activities.remote.model import Question
 from activities.remote.recorded import Recorded
 from activities.remote.recording import recording
 from activities.remote.simulated import Simulated
+from apprentice import prompts
 from apprentice.messages import Answer, TaskRequest
 from apprentice.prices import PROMPT_TOKENS
 from apprentice.settings import TaskSettings
@@ -28,7 +30,9 @@ def request(text: str, request_id: str = "r") -> TaskRequest:
 
 async def ask(settings: TaskSettings, text: str = "card broken", key: str = "k", model: Any = None) -> Answer:
     model = model or Simulated(settings.remote, settings)
-    answer: Answer = await model.ask(request(text), settings, key)
+    one = request(text)
+    question = Question(one, prompts.build(settings, one.input), key, Decimal(1), settings.remote.max_output_tokens)
+    answer: Answer = await model.ask(question)
     return answer
 
 

@@ -20,7 +20,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.remote.ask import AskRemote
 from activities.remote.errors import (
     AuthFailed,
+    ContentFiltered,
     ContentRefused,
+    CutOff,
     InvalidAnswer,
     InvalidRequest,
     Overloaded,
@@ -32,8 +34,11 @@ from activities.remote.errors import (
     Unusable,
 )
 from activities.remote.http import refusal, retry_after
+from activities.remote.model import Question
 from activities.remote.openai_compatible import OpenAICompatible
+from activities.remote.registry import remote_model
 from activities.store import Store, Unknown
+from apprentice import prompts
 from apprentice.messages import Answer, RemoteCall, TaskRequest
 from apprentice.prices import reservation
 from apprentice.settings import TaskSettings
@@ -68,12 +73,24 @@ def at(server: ChatServer, settings: Make) -> Make:
     return make
 
 
-def request(text: str = "card broken, ünïcode") -> TaskRequest:
+TEXT = "card broken, ünïcode"
+
+
+def request(text: str = TEXT) -> TaskRequest:
     return TaskRequest(request_id="r-1", task="tickets", input={"text": text})
 
 
 async def ask(settings: TaskSettings, key: str = "key-1") -> Answer:
-    return await OpenAICompatible(settings.remote, settings).ask(request(), settings, key)
+    return await remote_model(settings.remote, settings).ask(question(settings, key))
+
+
+def question(settings: TaskSettings, key: str = "key-1", text: str = TEXT) -> Question:
+    one, limit = request(text), reservation(settings, {"text": text})
+    return Question(one, prompts.build(settings, one.input), key, limit, settings.remote.max_output_tokens)
+
+
+def body_of(settings: TaskSettings) -> dict[str, Any]:
+    return OpenAICompatible(settings.remote, settings).body(question(settings).prompt, 512)
 
 
 async def test_an_answer_is_what_the_server_billed(server: ChatServer, at: Make) -> None:
@@ -92,7 +109,7 @@ async def test_an_answer_is_what_the_server_billed(server: ChatServer, at: Make)
 @pytest.mark.parametrize("schema", [EVERYTHING, {"free": "dict"}, {"any": "list"}, {"grid": "list[list[int]]"}])
 def test_our_requests_are_the_apis(at: Make, schema: dict[str, Any]) -> None:
     settings = at(output_schema=schema)
-    body = OpenAICompatible(settings.remote, settings).body(request(), settings)
+    body = body_of(settings)
     TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(body, strict=True)
     format = body["response_format"]["json_schema"]
     assert format["strict"] is not ({"free", "any"} & set(schema) != set())
@@ -101,7 +118,7 @@ def test_our_requests_are_the_apis(at: Make, schema: dict[str, Any]) -> None:
 
 def test_strict_schemas_require_every_field_and_no_other(at: Make) -> None:
     settings = at(output_schema=EVERYTHING)
-    body = OpenAICompatible(settings.remote, settings).body(request(), settings)
+    body = body_of(settings)
     schema = body["response_format"]["json_schema"]["schema"]
     for one in (schema, schema["properties"]["nested"]):
         assert set(one["required"]) == set(one["properties"])
@@ -111,7 +128,7 @@ def test_strict_schemas_require_every_field_and_no_other(at: Make) -> None:
 
 def test_the_fakes_responses_are_the_apis(server: ChatServer, at: Make) -> None:
     settings = at()
-    body = OpenAICompatible(settings.remote, settings).body(request(), settings)
+    body = body_of(settings)
     with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as sdk:
         completion = sdk.chat.completions.create(**body)
         assert ChatCompletion.model_validate(completion.model_dump(), strict=True) == completion
@@ -141,9 +158,9 @@ WHAT_BECOMES_OF: dict[Fault, type[RemoteError]] = {
     "truncated_json": InvalidAnswer,
     "not_a_completion": InvalidAnswer,
     "not_json_inside": InvalidAnswer,
-    "cut_off": InvalidAnswer,
+    "cut_off": CutOff,
     "refusal": ContentRefused,
-    "content_filter": ContentRefused,
+    "content_filter": ContentFiltered,
 }
 
 
@@ -317,7 +334,7 @@ async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Mak
 
 async def test_many_calls_share_the_connections(at: Make, server: ChatServer) -> None:
     settings, before = at(timeout_seconds=20), len(server.bill())
-    model = OpenAICompatible(settings.remote, settings)
-    answers = await asyncio.gather(*(model.ask(request(f"t {n}"), settings, f"k{n}") for n in range(60)))
+    model = remote_model(settings.remote, settings)
+    answers = await asyncio.gather(*(model.ask(question(settings, f"k{n}", f"t {n}")) for n in range(60)))
     assert len(answers) == 60
     assert len({call.key for call in server.bill()[before:]}) == 60
