@@ -215,7 +215,7 @@ async def test_a_bad_key_is_named_and_not_shown(
     ("status", "body", "kind"),
     [
         (400, b"{}", InvalidRequest),
-        (400, b'{"error": {"code": "content_filter", "message": "card broken"}}', ContentRefused),
+        (400, b'{"error": {"code": "content_filter", "message": "card broken"}}', ContentFiltered),
         (401, b'{"error": {"code": "invalid_api_key", "message": "sk-12345 is wrong"}}', AuthFailed),
         (402, b"", QuotaExhausted),
         (404, b"[]", InvalidRequest),
