@@ -42,7 +42,8 @@ from apprentice import prompts
 from apprentice.messages import Answer, RemoteCall, TaskRequest
 from apprentice.prices import reservation
 from apprentice.settings import TaskSettings
-from tests.fakes.chat_completions import UNPAID, ChatServer, Fault
+from tests.fakes.provider.faults import UNPAID, Fault
+from tests.fakes.provider.process import FakeProvider
 
 Make = Callable[..., TaskSettings]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -56,18 +57,18 @@ EVERYTHING = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ChatServer]:
-    with ChatServer() as running:
+def server() -> Iterator[FakeProvider]:
+    with FakeProvider() as running:
         yield running
 
 
 @pytest.fixture
-def at(server: ChatServer, settings: Make) -> Make:
+def at(server: FakeProvider, settings: Make) -> Make:
     """Settings of a task at the fake server, with half a second for a call."""
     server.heal()
 
     def make(**changes: Any) -> TaskSettings:
-        values = {"provider": "openai_compatible", "base_url": server.base_url, "timeout_seconds": 0.5}
+        values = {"provider": "openai_compatible", "base_url": server.url("openai_compatible"), "timeout_seconds": 0.5}
         return settings(**values | changes)
 
     return make
@@ -93,7 +94,7 @@ def body_of(settings: TaskSettings) -> dict[str, Any]:
     return OpenAICompatible(settings.remote, settings).body(question(settings).prompt, 512)
 
 
-async def test_an_answer_is_what_the_server_billed(server: ChatServer, at: Make) -> None:
+async def test_an_answer_is_what_the_server_billed(server: FakeProvider, at: Make) -> None:
     answer = await ask(at(output_schema=EVERYTHING))
     call = server.bill()[-1]
     assert set(answer.output) == set(EVERYTHING)
@@ -126,10 +127,10 @@ def test_strict_schemas_require_every_field_and_no_other(at: Make) -> None:
     assert {"type": "null"} in schema["properties"]["note"]["anyOf"]
 
 
-def test_the_fakes_responses_are_the_apis(server: ChatServer, at: Make) -> None:
+def test_the_fakes_responses_are_the_apis(server: FakeProvider, at: Make) -> None:
     settings = at()
     body = body_of(settings)
-    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as sdk:
+    with openai.OpenAI(base_url=server.url("openai_compatible"), api_key="none", max_retries=0) as sdk:
         completion = sdk.chat.completions.create(**body)
         assert ChatCompletion.model_validate(completion.model_dump(), strict=True) == completion
         assert json.loads(completion.choices[0].message.content or "")
@@ -154,6 +155,7 @@ WHAT_BECOMES_OF: dict[Fault, type[RemoteError]] = {
     "error_503": Overloaded,
     "rate_limited": RateLimited,
     "quota": QuotaExhausted,
+    "wrong_key": AuthFailed,
     "malformed": InvalidAnswer,
     "truncated_json": InvalidAnswer,
     "not_a_completion": InvalidAnswer,
@@ -166,7 +168,7 @@ WHAT_BECOMES_OF: dict[Fault, type[RemoteError]] = {
 
 @pytest.mark.parametrize("fault", WHAT_BECOMES_OF)
 async def test_every_fault_has_its_name_and_never_costs_less_than_the_bill(
-    server: ChatServer, at: Make, fault: Fault
+    server: FakeProvider, at: Make, fault: Fault
 ) -> None:
     settings, before = at(), len(server.bill())
     server.fail(fault)
@@ -180,14 +182,14 @@ async def test_every_fault_has_its_name_and_never_costs_less_than_the_bill(
     assert "broken" not in str(caught.value)
 
 
-async def test_a_rate_limit_brings_its_delay(server: ChatServer, at: Make) -> None:
+async def test_a_rate_limit_brings_its_delay(server: FakeProvider, at: Make) -> None:
     server.fail("rate_limited")
     with pytest.raises(RateLimited) as caught:
         await ask(at())
     assert caught.value.retry_after == 1.0
 
 
-async def test_an_answer_that_does_not_say_its_price_costs_the_most(server: ChatServer, at: Make) -> None:
+async def test_an_answer_that_does_not_say_its_price_costs_the_most(server: FakeProvider, at: Make) -> None:
     server.fail("no_usage")
     answer = await ask(at())
     assert answer.cost == reservation(at(), request().input) > server.bill()[-1].cost
@@ -280,7 +282,7 @@ class Desk:
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "truncated", "gateway_timeout"])
 async def test_a_call_in_doubt_is_paid_once_and_counted_at_the_most(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk, before = Desk(store, at()), len(server.bill())
     server.fail(fault)
@@ -294,7 +296,7 @@ async def test_a_call_in_doubt_is_paid_once_and_counted_at_the_most(
 
 @pytest.mark.parametrize("fault", sorted(UNPAID - {"hang_unpaid"}))
 async def test_a_call_that_nobody_billed_is_in_no_book(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk = Desk(store, at())
     server.fail(fault)
@@ -305,7 +307,7 @@ async def test_a_call_that_nobody_billed_is_in_no_book(
 
 @pytest.mark.parametrize("fault", ["wrong_schema", "refusal", "cut_off", "malformed"])
 async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk, before = Desk(store, at()), len(server.bill())
     server.fail(fault)
@@ -318,8 +320,8 @@ async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
 
 
 async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Make, store: Store) -> None:
-    with ChatServer(idempotent=True) as gateway:
-        desk = Desk(store, at(base_url=gateway.base_url, idempotent=True))
+    with FakeProvider(idempotent=True) as gateway:
+        desk = Desk(store, at(base_url=gateway.url("openai_compatible"), idempotent=True))
         gateway.fail("truncated")
         assert await desk.charged() == ("TimedOut", desk.reserved)
         digest = desk.settings.digest
@@ -332,7 +334,7 @@ async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Mak
     assert sum(one.cost for one in bill) == reply.answer.cost == await store.journal.spend("tickets")
 
 
-async def test_many_calls_share_the_connections(at: Make, server: ChatServer) -> None:
+async def test_many_calls_share_the_connections(at: Make, server: FakeProvider) -> None:
     settings, before = at(timeout_seconds=20), len(server.bill())
     model = remote_model(settings.remote, settings)
     answers = await asyncio.gather(*(model.ask(question(settings, f"k{n}", f"t {n}")) for n in range(60)))
