@@ -36,6 +36,8 @@ LEAD = 1 / 60
 PATIENT_SECONDS = 3.0
 # Until whoever's turn it is has come.
 TURN_SECONDS = 0.1
+# A call waits this long on the spot. Then its activity ends and is tried again: it holds one of a worker's slots.
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How fast an account is used: limits in any minute, turns between tasks, nothing left unused; simulated by the clock."""
+"""How fast an account is used: limits in any minute, turns between tasks, nothing left unused. In simulated time."""
 
 import heapq
 import itertools
@@ -191,7 +191,7 @@ def test_one_that_comes_late_is_served_at_once_and_takes_no_more_than_its_share(
 
 
 def test_a_caller_that_leaves_and_comes_back_when_told_to_finds_its_turn_kept() -> None:
-    """At two a minute nobody waits on the spot, and a flood asks all the time: whoever is late would never be served."""
+    """At two a minute nobody waits on the spot, and a flood asks all the time: who is late would never be served."""
     limits, state, now = Limits(2, None), State(), START
     back = now + 1.0
     served = Counter[str]()
