@@ -156,9 +156,9 @@ async def test_a_call_that_cost_nothing_is_made_again_even_without_idempotency(
 
 
 async def test_a_rate_limit_says_when_to_come_back(bench: Callable[..., Bench]) -> None:
-    one = bench(RateLimited("slow down", retry_after=7.5), RateLimited("slow down"))
-    assert (await one.fails()).next_retry_delay == timedelta(seconds=7.5)
+    one = bench(RateLimited("slow down"), RateLimited("slow down", retry_after=7.5))
     assert (await one.fails()).next_retry_delay is None
+    assert (await one.fails()).next_retry_delay == timedelta(seconds=7.5)
 
 
 @pytest.mark.parametrize(
