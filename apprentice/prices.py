@@ -6,7 +6,6 @@ decided with, whatever list is installed later. Pure: no clock, no network.
 """
 
 import difflib
-import json
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
@@ -148,9 +147,8 @@ def reservation(task: TaskSettings, input: dict[str, Any]) -> Decimal:
     Counts the very prompt that will be sent, and the output schema, plus `OVERHEAD_TOKENS`. Raises ValueError if a
     provider has no known price.
     """
-    prompt = prompts.build(task, input)
-    # As escaped JSON: no encoding of them is longer. The schema is sent twice: in the prompt, and as a format.
-    tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps(prompt)) + estimate_tokens(prompts.schema_text(task))
+    # A token stands for at least one byte of what is sent; see `estimate_tokens`.
+    tokens = OVERHEAD_TOKENS + prompts.length(task, input)
     return max(bound(settings, tokens) for settings in task.remote.providers)
 
 
