@@ -6,6 +6,7 @@ decided with, whatever list is installed later. Pure: no clock, no network.
 """
 
 import difflib
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
