@@ -42,6 +42,15 @@ class Refused(Exception):
         self.text = text
 
 
+class ServerFailed(ServerDown):
+    """The server failed while it answered (HTTP 5xx). `text` is for telling cases apart, never for a message."""
+
+    def __init__(self, name: str, status: int, text: str) -> None:
+        super().__init__(f"{name} answered HTTP {status}")
+        self.status = status
+        self.text = text
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a kind of server listens by default, which GET tells its health, and what people call it."""
@@ -74,20 +83,24 @@ class Server:
 
     async def ask(self, settings: LocalSettings, path: str, body: dict[str, Any]) -> Any:
         """The parsed JSON that answers one question, in turn and in time. Raises ServerDown, ServerBusy, Refused."""
+        return (await self.ask_timed(settings, path, body))[0]
+
+    async def ask_timed(self, settings: LocalSettings, path: str, body: dict[str, Any]) -> tuple[Any, float]:
+        """The same, and the seconds that the server took: without those in the line."""
         self.health.require()
         seconds = settings.timeout_seconds * SHARE_OF_TIMEOUT
         until = asyncio.get_running_loop().time() + seconds
-        entered = False
+        entered = 0.0
         try:
             async with asyncio.timeout_at(until), self.line.turn(settings.max_concurrent, settings.max_waiting):
-                entered = True
+                entered = asyncio.get_running_loop().time()
                 answer = await self._connected("POST", path, body)
         except TimeoutError:
             if not entered:
                 raise ServerBusy(f"{self.name} was busy with other questions for {seconds:g} s") from None
             raise self.health.failed(f"gave no answer within {seconds:g} s") from None
         self.health.succeeded()
-        return answer
+        return answer, asyncio.get_running_loop().time() - entered
 
     async def call(self, method: str, path: str, body: Any = None, *, seconds: float) -> Any:
         """The same for what is no question: out of turn, with a time-out of its own, not counted towards health.
@@ -101,6 +114,12 @@ class Server:
             raise ServerDown(f"{self.name} gave no answer within {seconds:g} s") from None
         except httpx.TransportError as error:
             raise ServerDown(f"{self.name} {_what_broke(error)}") from None
+
+    async def close(self) -> None:
+        """Let go of its connections and stop probing: this address is given up."""
+        self.health.close()
+        self.line.dismiss(ServerDown(f"{self.name} was stopped"))
+        await self._client.aclose()
 
     async def alive(self) -> bool:
         """Whether it answers a health probe now. Never raises."""
@@ -138,7 +157,7 @@ class Server:
         if response.status_code in (401, 403):
             raise ServerDown(f"{self.name} answered HTTP {response.status_code}: set `local.api_key_env` to its key")
         if response.status_code >= 500:
-            raise ServerDown(f"{self.name} answered HTTP {response.status_code}")
+            raise ServerFailed(self.name, response.status_code, response.text)
         raise Refused(self.name, response.status_code, response.text)
 
     def _headers(self) -> dict[str, str]:
