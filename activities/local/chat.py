@@ -44,16 +44,13 @@ class Chat:
         self._settings = settings
         self._response_format = response_format
 
-    async def ask(self, server: Server, model: str, prompt: Prompt, waited: float = 0.0) -> Completion:
-        """What the model wrote, asked in turn and in time; `waited` seconds of that are gone already.
+    async def ask(self, server: Server, model: str, prompt: Prompt, until: float) -> Completion:
+        """What the model wrote, asked in turn and `until` then, by the event loop's clock.
 
         Raises ServerDown, ServerBusy, BadAnswer (the question, or what was written, cannot be served), NoSuchModel.
         """
-        local = self._settings.local
-        if waited:
-            local = local.model_copy(update={"timeout_seconds": local.timeout_seconds - waited})
         try:
-            said, seconds = await server.ask_timed(local, PATH, self.body(model, prompt))
+            said, seconds = await server.ask_timed(self._settings.local, PATH, self.body(model, prompt), until=until)
         except (Refused, ServerFailed) as error:
             raise self._in_words(error, model) from None
         return to_completion(said, server, model, seconds)
@@ -87,8 +84,12 @@ class Chat:
 
     def _in_words(self, error: Refused | ServerFailed, model: str) -> Exception:
         who = f"{self._settings.name}: the local model {model}"
+        if _UNREADABLE in error.text:
+            return BadAnswer(f"{who} wrote what is not text")
         if isinstance(error, ServerFailed):
-            return BadAnswer(f"{who} wrote what is not text") if _UNREADABLE in error.text else error
+            return error
+        if error.status >= 500:
+            return ServerFailed(error)
         if error.status == 404:
             return NoSuchModel(model)
         if any(words in error.text for words in _TOO_LONG):
