@@ -25,7 +25,7 @@ START_SECONDS = 30.0
 
 
 class NoOllama(RuntimeError):
-    """There is no Ollama and none could be built; the message says why."""
+    """There is no Ollama, and nothing to build one with; the message says what."""
 
 
 def find_binary() -> Path:
@@ -48,7 +48,7 @@ def _build(target: Path) -> Path:
         environment = os.environ | {"GOBIN": folder, "CGO_ENABLED": "1"}
         done = subprocess.run([go, "install", MODULE], env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise NoOllama("Go could not build it: " + " / ".join(done.stderr.strip().splitlines()[-3:]))
+            raise RuntimeError(f"Go could not build {MODULE}: " + " / ".join(done.stderr.strip().splitlines()[-3:]))
         return (Path(folder) / "ollama").replace(target)
 
 
@@ -101,6 +101,11 @@ class OllamaServer:
                     return
             time.sleep(0.05)
         raise RuntimeError("Ollama did not start: " + self.log.read_text(errors="replace")[-2000:])
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not killed."""
+        return self._process is not None
 
     def kill(self) -> None:
         """kill -9, with the processes that it runs models in."""
