@@ -8,7 +8,7 @@ alternative counts as certain. llama.cpp gives the model's own, before the schem
 counts as unlikely. Both order answers by how sure the model was, which is what confidence is for.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from activities.local.completion import Completion, messages, read
 from activities.local.model import BadAnswer, ServerDown
@@ -30,13 +30,6 @@ class NoSuchModel(Exception):
     """HTTP 404: the server has no model, or no adapter, of that name."""
 
 
-class Model(NamedTuple):
-    """One that a server offers. `root` is where it lies, if the server says so; vLLM: the adapter's folder."""
-
-    name: str
-    root: str | None
-
-
 class Chat:
     """One task's questions. `response_format` is how its server is told the output schema."""
 
@@ -56,17 +49,13 @@ class Chat:
         return to_completion(said, server, model, seconds)
 
     async def try_out(self, server: Server, model: str, prompt: Prompt, seconds: float) -> Completion:
-        """The same out of turn, with a time-out of its own, and the answer checked: a model's first can take minutes.
-
-        One that was cut off passes: it says nothing of the model that the plainest input makes it ramble.
-        """
+        """The same out of turn, with a time-out of its own, and the answer checked: a model's first can take minutes."""
         try:
             said = await server.call("POST", PATH, self.body(model, prompt), seconds=seconds)
         except (Refused, ServerFailed) as error:
             raise self._in_words(error, model) from None
         completion = to_completion(said, server, model, seconds)
-        if not completion.cut_off:
-            read(self._settings, completion)
+        read(self._settings, completion)
         return completion
 
     def body(self, model: str, prompt: Prompt) -> dict[str, Any]:
@@ -103,11 +92,11 @@ def plainest_input(settings: TaskSettings) -> dict[str, Any]:
     return plainest
 
 
-async def models(server: Server, seconds: float) -> list[Model]:
-    """The models that the server offers. Raises ServerDown, ServerBusy."""
+async def models(server: Server, seconds: float) -> list[str]:
+    """The names of the models that the server offers. Raises ServerDown, ServerBusy."""
     try:
         said = await server.call("GET", MODELS_PATH, seconds=seconds)
-        return [Model(str(one["id"]), one.get("root")) for one in said["data"]]
+        return [str(one["id"]) for one in said["data"]]
     except Refused as error:
         raise ServerDown(f"{error} to GET {MODELS_PATH}: is it such a server?") from None
     except (LookupError, TypeError, AttributeError):

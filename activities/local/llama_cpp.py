@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from activities.local.chat import Chat, NoSuchModel, models, plainest_input
 from activities.local.command import ADAPTER, fill_in
 from activities.local.completion import schema_of, to_answer
+from activities.local.grammar import for_grammar
 from activities.local.model import BadAnswer, ModelUnavailable, ServerBusy, ServerDown
 from activities.local.process import ModelProcess, NotStarted
 from activities.local.served import Served, prompt_for, read_version
@@ -52,7 +53,7 @@ class LlamaCpp:
         self._settings = settings
         self._local = settings.local
         # Both kinds of server know this form; llama-cpp-python does not know `json_schema`.
-        self._chat = Chat(settings, {"type": "json_object", "schema": schema_of(settings)})
+        self._chat = Chat(settings, {"type": "json_object", "schema": for_grammar(schema_of(settings))})
         self._server = server_at(PLACE, settings.local)
         self._failed: dict[Command, tuple[float, str]] = {}
         self._warm: Warm[Loaded] = Warm(self._load, self._release)
@@ -87,7 +88,7 @@ class LlamaCpp:
         command = self._local.server_command
         if command and shutil.which(command[0]) is None:
             raise ServerDown(f"local.server_command: there is no program {command[0]!r} on the worker's PATH")
-        found = ", ".join(one.name for one in await models(self._server, LIST_SECONDS))
+        found = ", ".join(await models(self._server, LIST_SECONDS))
         try:
             completion = await self._chat.try_out(self._server, self._base_name, _SHORT, FIRST_ANSWER_SECONDS)
         except NoSuchModel:

@@ -6,10 +6,11 @@ the same path. A server that was restarted has forgotten its adapters: they are 
 """
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from activities.local.chat import Chat, Model, NoSuchModel, models, plainest_input
+from activities.local.chat import Chat, NoSuchModel, models, plainest_input
 from activities.local.completion import schema_of, to_answer
 from activities.local.model import BadAnswer, ModelUnavailable, ServerBusy, ServerDown
 from activities.local.served import Served, prompt_for, read_version
@@ -79,7 +80,7 @@ class Vllm:
     async def check(self) -> str:
         """Ask which models there are; the base model has to be one of them."""
         base = self._local.base_model or ""
-        if base not in [one.name for one in await self._models()]:
+        if base not in await self._models():
             raise self._unavailable(None, await self._who_is_there(base))
         return f"vLLM at {self._server.url}: {base} is there, with log-probabilities"
 
@@ -87,8 +88,9 @@ class Vllm:
         served = await asyncio.to_thread(read_version, self._settings, version)
         if served.made_of.model is not None:
             raise self._unavailable(version, "vLLM cannot change the whole model while it runs; train an adapter")
-        own = f"apprentice-{self._settings.name}-v{version:04d}"
-        loaded = Loaded(served, served.made_of.base_model if served.made_of.adapter is None else own)
+        adapter = served.made_of.adapter
+        own = adapter and await asyncio.to_thread(_own_name, self._settings.name, served, adapter)
+        loaded = Loaded(served, own or served.made_of.base_model)
         await self._server.reach()
         try:
             await self._have_adapter(loaded)
@@ -102,13 +104,10 @@ class Vllm:
         served, name = loaded.served, loaded.name
         if served.made_of.adapter is None:
             return
-        path = str((served.folder / served.made_of.adapter).absolute())
-        roots = {one.name: one.root for one in await self._models()}
-        if roots.get(name) == path:
+        if name in await self._models():
             return  # another worker, or this one before it was restarted, has loaded it
+        path = str((served.folder / served.made_of.adapter).absolute())
         try:
-            if name in roots:
-                await self._change("unload", name)
             await self._change("load", name, lora_path=path)
         except Refused as error:
             if "already been loaded" not in error.text:  # by somebody else, just now
@@ -140,15 +139,25 @@ class Vllm:
         path = f"/v1/{verb}_lora_adapter"
         await self._server.call("POST", path, {"lora_name": name} | more, seconds=LOAD_SECONDS)
 
-    async def _models(self) -> list[Model]:
+    async def _models(self) -> list[str]:
         return await models(self._server, LIST_SECONDS)
 
     async def _who_is_there(self, name: str) -> str:
-        names = ", ".join(sorted(one.name for one in await self._models())[:10])
+        names = ", ".join(sorted(await self._models())[:10])
         return f"{self._server.name} has no {name} (it has: {names}); `local.base_model` is what it must serve"
 
     def _unavailable(self, version: int | None, reason: str) -> ModelUnavailable:
         return ModelUnavailable(self._settings.name, version, reason)
+
+
+def _own_name(task: str, served: Served, adapter: str) -> str:
+    """Two installations that share a server never get the same name for different things."""
+    path = (served.folder / adapter).absolute()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    about = [served.made_of.model_dump_json(), str(path)]
+    about += [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
+    content = hashlib.sha256("\n".join(about).encode()).hexdigest()[:12]
+    return f"apprentice-{task}-v{served.version:04d}-{content}"
 
 
 def _why_not(error: Refused, path: str) -> str:
