@@ -49,7 +49,7 @@ class Chat:
         return to_completion(said, server, model, seconds)
 
     async def try_out(self, server: Server, model: str, prompt: Prompt, seconds: float) -> Completion:
-        """The same out of turn, with a time-out of its own, and the answer checked: a model's first can take minutes."""
+        """The same out of turn, with a time-out of its own, and the answer checked. A first answer can take minutes."""
         try:
             said = await server.call("POST", PATH, self.body(model, prompt), seconds=seconds)
         except (Refused, ServerFailed) as error:

@@ -120,6 +120,7 @@ def _model(seed: int) -> Weights:
     ones = np.ones(WIDTH, np.float32)
     embedding, output = matrix(len(tokens), WIDTH, 1.0), matrix(len(tokens), WIDTH, 0.25)
     embedding[:, 0], output[:, 0] = CONSTANT, 0.0
+    output[0x80:0x100, 0] = -3.0  # bytes that are no letters by themselves: what is written is to be text
     for token, deviations in LIKELIER.items():
         output[tokens.index(token), 0] = deviations * 0.5
     weights = {"token_embd.weight": embedding, "output.weight": output, "output_norm.weight": ones}
