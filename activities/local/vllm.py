@@ -20,6 +20,8 @@ from apprentice.messages import Answer
 from apprentice.settings import TaskSettings
 
 PLACE = Place("vLLM", "http://localhost:8000", "/health")
+OWN = "apprentice"
+"""What the names of our adapters begin with."""
 LIST_SECONDS = 5.0
 LOAD_SECONDS = 300.0
 FIRST_ANSWER_SECONDS = 300.0
@@ -143,7 +145,8 @@ class Vllm:
         return await models(self._server, LIST_SECONDS)
 
     async def _who_is_there(self, name: str) -> str:
-        names = ", ".join(sorted(await self._models())[:10])
+        own = f"{OWN}-"
+        names = ", ".join(sorted(one for one in await self._models() if not one.startswith(own))[:10])
         return f"{self._server.name} has no {name} (it has: {names}); `local.base_model` is what it must serve"
 
     def _unavailable(self, version: int | None, reason: str) -> ModelUnavailable:
@@ -157,7 +160,7 @@ def _own_name(task: str, served: Served, adapter: str) -> str:
     about = [served.made_of.model_dump_json(), str(path)]
     about += [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
     content = hashlib.sha256("\n".join(about).encode()).hexdigest()[:12]
-    return f"apprentice-{task}-v{served.version:04d}-{content}"
+    return f"{OWN}-{task}-v{served.version:04d}-{content}"
 
 
 def _why_not(error: Refused, path: str) -> str:

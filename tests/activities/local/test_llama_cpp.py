@@ -103,7 +103,9 @@ def server_command(binary: Path) -> list[str]:
 def save(settings: TaskSettings, version: int, examples: int = 1, **made_of: Any) -> Path:
     folder = version_dir(settings, version)
     folder.mkdir(parents=True, exist_ok=True)
-    shown = [{"input": {"text": f"example {n}"}, "output": {"category": "billing", "urgent": True}} for n in range(examples)]
+    shown = [
+        {"input": {"text": f"example {n}"}, "output": {"category": "billing", "urgent": True}} for n in range(examples)
+    ]
     base = settings.local.base_model
     made = {"base_model": base, "examples": shown, "prompt_version": prompts.version(settings)} | made_of
     (folder / FILE).write_text(ServedVersion.model_validate(made).model_dump_json())
