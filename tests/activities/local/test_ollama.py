@@ -225,7 +225,7 @@ async def test_a_version_is_swapped_under_load_and_no_request_fails(make_setting
 async def test_an_adapter_is_put_over_the_base_model_and_answers_differently(
     make_settings: MakeSettings, form: str
 ) -> None:
-    settings = make_settings({"words": "list[str]", "number": "int"})
+    settings = make_settings({"one": "str", "two": "str"})
     save(settings, 1, examples=0)
     folder = save(settings, 2, examples=0, adapter="adapter" if form == "folder" else "adapter.gguf")
     if form == "folder":
@@ -380,7 +380,7 @@ async def test_models_are_loaded_again_before_a_server_that_returns_is_asked(
     tiny_base.start()
     assert loaded_models(tiny_base) == []
     await recovered(tiny_base)
-    assert loaded_models(tiny_base) == [f"{BASE}:latest"]
+    assert f"{BASE}:latest" in loaded_models(tiny_base)
 
 
 async def test_questions_beyond_the_line_are_turned_away_at_once_and_those_in_it_are_answered(
