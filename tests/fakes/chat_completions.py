@@ -190,9 +190,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def _completion(body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
     """What the real API would send, for that fault. Four characters a token."""
-    output = answer(
-        body["response_format"]["json_schema"]["schema"], words_of(json.loads(body["messages"][-1]["content"]))
-    )
+    output = answer(body["response_format"]["json_schema"]["schema"], words_of(_input(body)))
     if fault == "wrong_schema":
         output = {name: {"not": "what was asked for"} for name in output}
     text: str | None = json.dumps(output, ensure_ascii=False)
@@ -227,6 +225,12 @@ def _completion(body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
             "total_tokens": input_tokens + output_tokens,
         },
     }
+
+
+def _input(body: dict[str, Any]) -> Any:
+    """The last thing that a user said in JSON: after it may come the word that an answer does not fit."""
+    said = [message["content"] for message in body["messages"] if message["role"] == "user"]
+    return json.loads(next(text for text in reversed(said) if text.startswith("{")))
 
 
 class Server(ThreadingHTTPServer):

@@ -1,0 +1,135 @@
+"""One question to one remote model: within its pace and its time-out, behind its circuit breaker, its answer checked.
+
+Knows nothing of the journal: what a caller gets from here has been paid for or not as `activities.remote.errors` says.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from activities.remote import repairing
+from activities.remote.breaker import Breaker
+from activities.remote.errors import CircuitOpen, InvalidAnswer, RemoteError, TimedOut, Unusable
+from activities.remote.model import Question, RemoteModel
+from activities.remote.registry import remote_model
+from apprentice import prices, teachers
+from apprentice.messages import Answer
+from apprentice.prompts import answer_text
+from apprentice.schema import SchemaError, compile_schema
+from apprentice.settings import ProviderSettings, TaskSettings
+
+type Make = Callable[[ProviderSettings, TaskSettings], RemoteModel]
+# Awaited right before a call is sent, with the tokens that it will take at about most. May raise RateLimited.
+type Pace = Callable[[ProviderSettings, int], Awaitable[None]]
+
+
+async def at_once(provider: ProviderSettings, tokens: int) -> None:
+    """The pace of a provider without limits."""
+
+
+class Teachers:
+    """The remote models of a worker process, each made once for a task's settings; breakers are of accounts."""
+
+    def __init__(
+        self, make: Make = remote_model, pace: Pace = at_once, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make = make
+        self._pace = pace
+        self._clock = clock
+        self._models: dict[tuple[str, str], RemoteModel] = {}
+        self._breakers: dict[str, Breaker] = {}
+
+    def model(self, provider: ProviderSettings, task: TaskSettings) -> RemoteModel:
+        """Raises InvalidRequest if the settings are not enough for it."""
+        key = task.digest, teachers.account(provider)
+        if key not in self._models:
+            self._models[key] = self._make(provider, task)
+        return self._models[key]
+
+    def refusal(self, provider: ProviderSettings) -> CircuitOpen | None:
+        """Why the provider would not be asked now."""
+        return self._breaker(provider).refusal()
+
+    async def ask(self, provider: ProviderSettings, task: TaskSettings, question: Question) -> Answer:
+        """The answer, its output as the schema wants it. Raises RemoteError.
+
+        An answer that does not fit is asked for once more, if what the question may cost has room for that.
+        """
+        model = self.model(provider, task)
+        await self._pace(provider, _tokens(question))
+        call = _Call(provider, task, model, asyncio.get_running_loop().time() + provider.timeout_seconds)
+        began = time.perf_counter()
+        try:
+            return await self._once(call, question)
+        except InvalidAnswer as bad:
+            second = repairing.repair(question, bad, provider)
+            if second is None:
+                raise
+            answer = await self._again(call, second, bad)
+            return repairing.both(bad, answer, time.perf_counter() - began)
+
+    async def _again(self, call: "_Call", second: Question, bad: InvalidAnswer) -> Answer:
+        """The answer to the second question. Raises what stands if there is none."""
+        try:
+            await self._pace(call.provider, _tokens(second))
+            if asyncio.get_running_loop().time() >= call.deadline:
+                raise bad
+            return await self._once(call, second)
+        except Unusable as worse:
+            raise (bad if worse is bad else repairing.again_unusable(bad, worse)) from None
+        except RemoteError as error:
+            raise (error if error.charged else bad) from None
+
+    async def _once(self, call: "_Call", question: Question) -> Answer:
+        provider = call.provider
+        with self._breaker(provider).call():
+            try:
+                async with asyncio.timeout_at(call.deadline):
+                    answer = await call.model.ask(question)
+            except TimeoutError:
+                seconds = provider.timeout_seconds
+                raise TimedOut(f"{provider.provider} model {provider.model!r} took over {seconds:g} s") from None
+            return checked(answer, call.task)
+
+    def _breaker(self, provider: ProviderSettings) -> Breaker:
+        account = teachers.account(provider)
+        if account not in self._breakers:
+            self._breakers[account] = Breaker(f"{provider.provider} model {provider.model!r}", self._clock)
+        return self._breakers[account]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Both questions, if there is a second, end by the deadline (of the event loop's clock)."""
+
+    provider: ProviderSettings
+    task: TaskSettings
+    model: RemoteModel
+    deadline: float
+
+
+def checked(answer: Answer, task: TaskSettings) -> Answer:
+    """The answer with its output as the schema wants it. Raises InvalidAnswer."""
+    try:
+        output = compile_schema(task.output_schema, task.name).validate(answer.output)
+    except SchemaError as problem:
+        raise InvalidAnswer(
+            f"the answer does not fit the output schema: {problem}",
+            answer.cost,
+            answer_text(answer.output),
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            problem=f"it does not fit the JSON Schema: {problem}",
+        ) from None
+    return answer if output == answer.output else answer.model_copy(update={"output": output})
+
+
+def _tokens(question: Question) -> int:
+    """What a provider counts against its limit: about what is read, and all that may be written."""
+    return sum(map(prices.typical_tokens, _texts(question))) + question.max_output_tokens
+
+
+def _texts(question: Question) -> list[str]:
+    prompt = question.prompt
+    return [prompt.system, prompt.user, *(text for turn in prompt.turns for text in turn)]
