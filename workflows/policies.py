@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
+from apprentice.settings import RemoteSettings
+
 # A caller is waiting: a handful of quick attempts. Rate limits bring their own delay (next_retry_delay).
 ASK = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
@@ -14,6 +16,9 @@ ASK = RetryPolicy(
 
 # A local model that fails twice is out: the remote model is there for that.
 ASK_LOCAL = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=2)
+
+# A second opinion can be done without; its second attempt is for a worker that died.
+OPINION = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2)
 
 # The store and the disk come back; nothing is lost by waiting for them.
 PERSIST = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
@@ -29,9 +34,17 @@ NOTIFY_FOR = timedelta(hours=24)
 # a rollover.
 ATTEMPTS_IN_ALL = 3
 
+# Besides what the providers may take: the store, and the way there and back.
+BESIDES = timedelta(seconds=5)
+
 HEARTBEAT = timedelta(seconds=5)
 # After a kill -9 of its worker a call is missed this soon, not only at its time-out. A false alarm costs nothing: the
 # local model is asked again.
 LOCAL_HEARTBEAT = timedelta(seconds=3)
 PERSIST_TIMEOUT = timedelta(seconds=30)
 VALIDATE_TIMEOUT = timedelta(minutes=30)
+
+
+def attempt_at(remote: RemoteSettings) -> timedelta:
+    """One attempt at a remote call: each provider may take its whole time-out before the next one is asked."""
+    return timedelta(seconds=sum(provider.timeout_seconds for provider in remote.providers)) + BESIDES

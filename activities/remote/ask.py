@@ -12,10 +12,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import Heartbeater
-from activities.remote.asking import Teachers
-from activities.remote.errors import InvalidAnswer, InvalidRequest, RemoteError, Unusable
+from activities.remote.asking import Teachers, question
+from activities.remote.errors import InvalidAnswer, RemoteError, Unusable
 from activities.remote.journaling import call_key, failure, not_begun, outcome_unknown, outlast, trouble
-from activities.remote.model import Question
 from activities.store import (
     CallState,
     Example,
@@ -130,19 +129,9 @@ class _Asking:
     async def _paid(self, provider: ProviderSettings, intent: Intent) -> Reply:
         """Ask, and write down what was paid for. Raises RemoteError if nothing was, or nobody knows."""
         call, settings = self._call, self._settings
+        asked = question(call.request, settings, provider, intent.idempotency_key, call.reserved)
         try:
-            prompt = prompts.build(settings, call.request.input)
-        except prompts.PromptError as error:
-            raise InvalidRequest(str(error)) from None
-        question = Question(
-            request=call.request,
-            prompt=prompt,
-            key=intent.idempotency_key,
-            limit=call.reserved,
-            max_output_tokens=provider.max_output_tokens,
-        )
-        try:
-            answer = await self._models.ask(provider, settings, question)
+            answer = await self._models.ask(provider, settings, asked)
         except Unusable as error:
             cost, why, text = error.cost, str(error), error.text
             await outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock(), text))

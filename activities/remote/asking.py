@@ -7,15 +7,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from activities.remote import repairing
 from activities.remote.breaker import Breaker
-from activities.remote.errors import CircuitOpen, InvalidAnswer, RemoteError, TimedOut, Unusable
+from activities.remote.errors import CircuitOpen, InvalidAnswer, InvalidRequest, RemoteError, TimedOut, Unusable
 from activities.remote.model import Question, RemoteModel
 from activities.remote.registry import remote_model
 from apprentice import prices, teachers
-from apprentice.messages import Answer
-from apprentice.prompts import answer_text
+from apprentice.messages import Answer, TaskRequest
+from apprentice.prompts import PromptError, answer_text, build
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import ProviderSettings, TaskSettings
 
@@ -107,6 +108,17 @@ class _Call:
     task: TaskSettings
     model: RemoteModel
     deadline: float
+
+
+def question(
+    request: TaskRequest, task: TaskSettings, provider: ProviderSettings, key: str, limit: Decimal
+) -> Question:
+    """A request as this provider gets it. Raises InvalidRequest where the prompt cannot be made of its input."""
+    try:
+        prompt = build(task, request.input)
+    except PromptError as error:
+        raise InvalidRequest(str(error)) from None
+    return Question(request, prompt, key, limit, provider.max_output_tokens)
 
 
 def checked(answer: Answer, task: TaskSettings) -> Answer:

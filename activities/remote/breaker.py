@@ -82,4 +82,4 @@ class Breaker:
         self._until, self._why = self._clock() + seconds, type(error)
 
     def _close(self) -> None:
-        self._failures, self._until, self._why = 0, None, None
+        self._failures, self._until = 0, None

@@ -16,7 +16,7 @@ from apprentice.settings import Price, ProviderSettings
 # Role markers and the like around two more messages.
 OVERHEAD_TOKENS = 64
 # An answer that is to come out right may be longer than the one that did not.
-LONGER = Decimal("1.5")
+LONGER = 1.5
 SHOWN = 2000
 
 

@@ -7,13 +7,14 @@ from activities.store.comparisons import Comparisons
 from activities.store.database import Database, open_database
 from activities.store.examples import Examples
 from activities.store.journal import Journal
+from activities.store.opinions import Opinions
 from activities.store.settings import Settings
 from activities.store.urls import parse_url
 from activities.store.versions import Versions
 
 
 class Store:
-    """Settings, journal of calls, examples, comparisons, versions. Belongs to the event loop that opened it.
+    """Settings, journal of calls, examples, comparisons, opinions, versions. Belongs to the event loop that opened it.
 
     async with await Store.open("sqlite:///apprentice.db") as store:
         served = await store.journal.served("classify_ticket", "r-1")
@@ -25,6 +26,7 @@ class Store:
         self.journal = Journal(database)
         self.examples = Examples(database)
         self.comparisons = Comparisons(database)
+        self.opinions = Opinions(database)
         self.versions = Versions(database)
 
     @classmethod
