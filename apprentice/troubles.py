@@ -24,6 +24,7 @@ def note(
     `failed` could not answer it; `answered` is the provider and the model that did.
     """
     told: list[str] = []
+    troubled = [one for one in troubled if one.over is None or now - one.over < QUIET]
     for trouble in failed:
         if trouble.error in NOTEWORTHY:
             troubled, words = _failed(troubled, trouble, now)
@@ -32,7 +33,7 @@ def note(
     if answered is not None and answered not in {(one.provider, one.model) for one in failed}:
         troubled, words = _answered(troubled, answered, now)
         told += words
-    return [one for one in troubled if one.over is None or now - one.over < QUIET][-KEPT:], told
+    return troubled[-KEPT:], told
 
 
 def present(troubled: list[Troubled]) -> list[Troubled]:

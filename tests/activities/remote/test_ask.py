@@ -13,12 +13,21 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote
 from activities.remote.asking import Teachers
-from activities.remote.errors import ContentRefused, Overloaded, RateLimited, RemoteError, TimedOut, Unusable
+from activities.remote.errors import (
+    AuthFailed,
+    ContentRefused,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+    RemoteError,
+    TimedOut,
+    Unusable,
+)
 from activities.remote.model import Question
 from activities.store import Store, StoreError, Unknown
 from apprentice.datasets import input_hash
-from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest
-from apprentice.settings import TaskSettings
+from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest, Trouble
+from apprentice.settings import ProviderSettings, TaskSettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RESERVED = Decimal("0.02")
@@ -324,3 +333,193 @@ async def test_a_long_call_beats_and_is_cancelled(bench: Callable[..., Bench]) -
         await running
     assert len(beats) >= 4
     assert await one.store.journal.unknown("tickets") == Unknown(1, RESERVED)
+
+
+# --- several providers ------------------------------------------------------------------------------------------
+
+
+class Staff:
+    """A task with several teachers, each of them scripted; the first is the main one."""
+
+    def __init__(self, store: Store, settings: Make, *models: Scripted, **changes: Any) -> None:
+        price = {"input_per_million": "3", "output_per_million": "15"}
+        extras = [{"provider": "simulated", "model": f"extra{n}", "price": price} for n in range(1, len(models))]
+        self.settings = settings(additional_providers=extras, **changes)
+        self.models = dict(zip(["teacher", *(extra["model"] for extra in extras)], models, strict=True))
+        self.store = store
+        self.now = 0.0
+        self.paced: list[tuple[str, int]] = []
+        self.activity = AskRemote(store, lambda: NOW, Teachers(self.make, self.pace, lambda: self.now))
+
+    def make(self, provider: ProviderSettings, task: TaskSettings) -> Scripted:
+        return self.models[provider.model]
+
+    async def pace(self, provider: ProviderSettings, tokens: int) -> None:
+        self.paced.append((provider.model, tokens))
+
+    async def ask(self, request_id: str = "r-1", admission: str = "first") -> Reply:
+        digest = await self.store.settings.put(self.settings)
+        one = call(request_id, "card broken", admission, digest)
+        reply: Reply = await ActivityEnvironment().run(self.activity.ask_remote, one)
+        return reply
+
+    async def fails(self, request_id: str = "r-1", admission: str = "first") -> ApplicationError:
+        with pytest.raises(ApplicationError) as caught:
+            await self.ask(request_id, admission)
+        return caught.value
+
+    @property
+    def asked(self) -> list[int]:
+        return [len(model.keys) for model in self.models.values()]
+
+
+def names(troubles: list[Any]) -> list[tuple[str, str]]:
+    return [(Trouble.model_validate(one).model, Trouble.model_validate(one).error) for one in troubles]
+
+
+async def test_where_one_provider_fails_for_free_the_next_one_answers_at_once(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(AuthFailed("wrong key")), Scripted(Overloaded("busy")), Scripted(GOOD))
+    reply = await staff.ask()
+    assert reply.answer.output == GOOD
+    assert names(reply.troubles) == [("teacher", "AuthFailed"), ("extra1", "Overloaded")]
+    assert staff.asked == [1, 1, 1]
+    assert await store.journal.spend("tickets") == Decimal("0.005")
+    assert (await staff.ask(admission="second")).replayed
+
+
+async def test_the_intent_names_the_provider_that_is_asked(store: Store, settings: Make) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def look() -> None:
+        seen.extend((one.provider, one.model) for one in await store.journal.unknowns("tickets"))
+        raise TimedOut("late")
+
+    staff = Staff(store, settings, Scripted(Overloaded("busy")), Scripted(look))
+    await staff.fails()
+    assert seen == [("simulated", "extra1")]
+
+
+async def test_a_call_in_doubt_is_put_to_nobody_else(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(TimedOut("late"), idempotent=False), Scripted(GOOD))
+    error = await staff.fails()
+    assert (error.type, charged(error)) == ("TimedOut", "0.02")
+    assert names(error.details[0]["troubles"]) == [("teacher", "TimedOut")]
+    assert (await staff.fails()).type == "OutcomeUnknown"
+    assert (await staff.fails(admission="second")).type == "OutcomeUnknown"
+    assert staff.asked == [1, 0]
+
+
+async def test_a_call_in_doubt_goes_back_to_the_provider_that_it_was_sent_to(store: Store, settings: Make) -> None:
+    """Its own word that a repeated key is billed once says nothing of another provider."""
+    first, second = Scripted(Overloaded("busy"), AssertionError("asked")), Scripted(TimedOut("late"), GOOD)
+    staff = Staff(store, settings, first, second)
+    await staff.fails()
+    assert (await staff.ask()).answer.output == GOOD
+    assert staff.asked == [1, 2]
+    assert len(set(second.keys)) == 1
+    assert second.keys[0] != first.keys[0]
+
+
+async def test_a_call_in_doubt_is_not_sent_to_a_provider_that_has_taken_the_place_of_another(
+    store: Store, settings: Make
+) -> None:
+    staff = Staff(store, settings, Scripted(TimedOut("late")))
+    await staff.fails()
+    successor = Staff(store, settings, Scripted(AssertionError("asked")), model="teacher", base_url="http://new/v1")
+    assert (await successor.fails()).type == "OutcomeUnknown"
+
+
+async def test_a_paid_answer_that_cannot_be_used_is_put_to_nobody_else(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(ContentRefused("declined", Decimal("0.001"))), Scripted(GOOD))
+    error = await staff.fails()
+    assert (error.type, charged(error), error.details[0]["troubles"]) == ("ContentRefused", "0.001", [])
+    assert staff.asked == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised", "delay"),
+    [
+        ((AuthFailed("no"), Overloaded("busy")), "Overloaded", None),
+        ((RateLimited("slow", 30), RateLimited("slow", 2)), "RateLimited", 2),
+        ((InvalidRequest("what"), AuthFailed("no")), "InvalidRequest", None),
+    ],
+)
+async def test_if_all_fail_the_caller_gets_the_error_that_is_most_worth_a_retry(
+    store: Store, settings: Make, errors: tuple[RemoteError, ...], raised: str, delay: int | None
+) -> None:
+    error = await Staff(store, settings, *map(Scripted, errors)).fails()
+    assert (error.type, charged(error)) == (raised, "0")
+    assert error.next_retry_delay == (None if delay is None else timedelta(seconds=delay))
+    assert names(error.details[0]["troubles"]) == [
+        ("teacher", type(errors[0]).__name__),
+        ("extra1", type(errors[1]).__name__),
+    ]
+    assert await store.journal.unknown("tickets") == NOTHING
+
+
+async def test_a_provider_with_a_wrong_key_is_asked_once_and_then_left_alone_for_a_while(
+    store: Store, settings: Make
+) -> None:
+    staff = Staff(store, settings, Scripted(AuthFailed("no"), GOOD), Scripted(GOOD, GOOD))
+    replies = [await staff.ask("r-1"), await staff.ask("r-2")]
+    assert names(replies[1].troubles) == [("teacher", "CircuitOpen")]
+    assert staff.asked == [1, 2]
+    staff.now += 60
+    assert (await staff.ask("r-3")).troubles == []
+    assert staff.asked == [2, 2]
+
+
+async def test_while_nobody_may_be_asked_the_journal_still_answers(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(GOOD, AuthFailed("no")))
+    answered = await staff.ask("r-1")
+    await staff.fails("r-2")
+    error = await staff.fails("r-3")
+    assert (error.type, error.non_retryable, charged(error)) == ("CircuitOpen", True, "0")
+    assert (await staff.ask("r-1", "second")).answer == answered.answer
+    assert staff.asked == [2]
+
+
+async def test_an_outage_is_over_for_all_tasks_with_the_same_account(store: Store, settings: Make) -> None:
+    """The breaker is of the account: the second task does not have to fail five times to learn of it."""
+    models = Teachers(lambda provider, task: scripted, clock=lambda: 0.0)
+    scripted = Scripted(*[Overloaded("busy")] * 5, GOOD)
+    for number, name in enumerate(["one"] * 5 + ["other"]):
+        task = settings().model_copy(update={"name": name})
+        digest = await store.settings.put(task)
+        request = TaskRequest(request_id=f"r-{number}", task=name, input={"text": "x"})
+        one = RemoteCall(
+            request=request, admission="first", settings_digest=digest, schema_version=1, reserved=RESERVED
+        )
+        with pytest.raises(ApplicationError) as caught:
+            await ActivityEnvironment().run(AskRemote(store, lambda: NOW, models).ask_remote, one)
+    assert caught.value.type == "CircuitOpen"
+    assert caught.value.next_retry_delay is None  # a caller does not sit through a provider's pause
+    assert len(scripted.keys) == 5
+
+
+async def test_the_pace_is_asked_right_before_a_call_and_may_say_no(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(GOOD), Scripted(GOOD))
+    await staff.ask("r-1")
+    [(model, tokens)] = staff.paced
+    assert model == "teacher"
+    assert tokens > staff.settings.remote.max_output_tokens
+
+    async def full(provider: ProviderSettings, tokens: int) -> None:
+        if provider.model == "teacher":
+            raise RateLimited("the minute is full", 20)
+
+    staff.activity = AskRemote(store, lambda: NOW, Teachers(staff.make, full, lambda: 0.0))
+    assert names((await staff.ask("r-2")).troubles) == [("teacher", "RateLimited")]
+    assert staff.asked == [1, 1]
+
+
+async def test_each_provider_has_its_own_time_out(store: Store, settings: Make) -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.3)
+        raise InvalidRequest("after its time")
+
+    error = await Staff(store, settings, Scripted(slow), timeout_seconds=0.05).fails("r-1")
+    assert error.type == "TimedOut"
+    staff = Staff(store, settings, Scripted(Overloaded("busy")), Scripted(slow), timeout_seconds=0.05)
+    error = await staff.fails("r-2")  # the other one has a minute
+    assert names(error.details[0]["troubles"]) == [("teacher", "Overloaded"), ("extra1", "InvalidRequest")]
