@@ -38,9 +38,11 @@ def at(server: ChatServer, model: str, **more: Any) -> dict[str, Any]:
 
 async def until(apprentice: Apprentice, task: str, holds: Callable[[TaskStatus], bool]) -> TaskStatus:
     async with asyncio.timeout(20):
-        while not holds(status := await apprentice.status(task)):
+        while True:
+            status = await apprentice.status(task)
+            if holds(status):
+                return status
             await asyncio.sleep(0.05)
-    return status
 
 
 def alerts(status: TaskStatus) -> list[str]:

@@ -51,7 +51,7 @@ class Desk:
 @pytest.mark.parametrize(("output", "score"), [(GOOD, 1.0), (OTHER, 0.0)])
 async def test_another_teacher_is_asked_and_compared(store: Store, output: dict[str, Any], score: float) -> None:
     opinion = await Desk(store, output).ask()
-    assert (opinion.score, opinion.cost, opinion.in_doubt, opinion.model) == (score, COST, 0, "second")
+    assert (opinion.score, opinion.cost, opinion.in_doubt, opinion.model) == (score, COST, Decimal(0), "second")
     assert await store.opinions.agreement("tickets") == Agreement(1, score)
     assert await store.journal.spend("tickets") == COST
     assert (await store.examples.snapshot("tickets", 1)).last_id == 0
@@ -75,7 +75,7 @@ async def test_it_is_never_asked_of_the_one_that_answered(store: Store) -> None:
 @pytest.mark.parametrize("error", [Overloaded("busy"), AuthFailed("no")])
 async def test_one_that_cannot_answer_costs_nothing_and_is_a_trouble(store: Store, error: RemoteError) -> None:
     opinion = await Desk(store, error).ask()
-    assert (opinion.score, opinion.error, opinion.cost) == (None, type(error).__name__, 0)
+    assert (opinion.score, opinion.error, opinion.cost) == (None, type(error).__name__, Decimal(0))
     assert [(one.model, one.error) for one in opinion.troubles] == [("second", type(error).__name__)]
     assert await store.journal.spend("tickets") == 0
 
