@@ -13,6 +13,8 @@ from apprentice.messages import (
     CompareCall,
     DatasetRef,
     LocalCall,
+    Opinion,
+    OpinionCall,
     Reconcile,
     RemoteCall,
     Reply,
@@ -36,6 +38,12 @@ Spent = dict[str, dict[str, Decimal]]
 @activity.defn
 async def ask_remote(call: RemoteCall) -> Reply:
     """Ask the remote model once, journaled: intent before, answer after. A retry reads the journal first."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def second_opinion(call: OpinionCall) -> Opinion:
+    """Put an answered request to another remote model, journaled, and store how far the two agree."""
     raise NotImplementedError
 
 

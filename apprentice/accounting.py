@@ -6,7 +6,7 @@ from enum import Enum
 
 from apprentice import routing
 from apprentice.budget import Budget, Reservation
-from apprentice.messages import RequestOutcome, Route, RouteReason, Source, TaskRequest, Unknown
+from apprentice.messages import Opinion, RequestOutcome, Route, RouteReason, Source, TaskRequest, Unknown
 from apprentice.prices import reservation, reservation_before_0_3
 from apprentice.purse import Purse
 from apprentice.release import TODAY, Release
@@ -143,7 +143,7 @@ class Accounts:
         state.copied += outcome.copied
         all_remote = cost
         if (served_locally or outcome.copied) and state.remote_calls:
-            all_remote += (state.spend / state.remote_calls).quantize(COST_DIGITS)
+            all_remote += ((state.spend - state.opinions_spend) / state.remote_calls).quantize(COST_DIGITS)
         state.remote_calls += outcome.remote is not None and not outcome.copied
         state.all_remote += all_remote
         self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
@@ -157,6 +157,20 @@ class Accounts:
             self.reconcile(outcome.request_id, outcome.remote.cost, now)
         self._pay(outcome, outcome.lost or None, now)
         self.state.all_remote += outcome.lost
+
+    def set_aside(self, key: str, amount: Decimal, now: datetime) -> bool:
+        """Reserve money under `key` for a call that can be done without; False if coaching could have none."""
+        if self.room(amount, now) is not Room.FREE or not self._may_coach(amount, now):
+            return False
+        lease = self.purse.lease(now) if self.settings.shared_budget else None
+        return self.budget.reserve(key, amount, now, lease.day if lease else None)
+
+    def close_opinion(self, opinion: Opinion, now: datetime) -> None:
+        """Account for a second opinion: spent, and no part of what asking for every answer would have cost."""
+        paid = RequestOutcome(request_id=opinion.request_id, route=None, lost=opinion.cost, in_doubt=opinion.in_doubt)
+        self._pay(paid, opinion.cost or None, now)
+        self.state.opinions_spend += opinion.cost
+        self.budget.record(now, local=False, spend=opinion.cost, all_remote=Decimal(0), requests=0)
 
     def reconcile(self, request_id: str, cost: Decimal, now: datetime) -> None:
         """The call of unknown outcome has cost so much after all. Nothing happens for one that is not in doubt."""

@@ -128,13 +128,13 @@ class Budget:
         full = [p for p, cap in self._caps() if self.settled(p, now) + self.reserved(p, now) + amount > cap]
         return max((self.calendar.resets(period, now) for period in full), default=None)
 
-    def record(self, now: datetime, *, local: bool, spend: Decimal, all_remote: Decimal) -> None:
-        """Add one served request to the day's line."""
+    def record(self, now: datetime, *, local: bool, spend: Decimal, all_remote: Decimal, requests: int = 1) -> None:
+        """Add one served request to the day's line; `requests` is 0 for what was spent besides."""
         day = self.calendar.now("daily", now)
         line = self.ledger.days.get(day) or DaySpend(day=day)
         self.ledger.days[day] = DaySpend(
             day=day,
-            requests=line.requests + 1,
+            requests=line.requests + requests,
             local=line.local + local,
             spend=line.spend + spend,
             all_remote=line.all_remote + all_remote,

@@ -6,7 +6,7 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import deferral, overview, phases, routing, sampling, schedule
+from apprentice import deferral, opinions, overview, phases, prices, routing, sampling, schedule, troubles
 from apprentice.accounting import Accounts, BudgetExhausted
 from apprentice.confidence import shift, window
 from apprentice.messages import (
@@ -14,12 +14,15 @@ from apprentice.messages import (
     Alert,
     AlertKind,
     ApplySettings,
+    AskOpinion,
     Comparison,
     FineTuneOutcome,
     FineTuneRequest,
     ForceRemote,
     Freeze,
     Interval,
+    Opinion,
+    OpinionCall,
     Order,
     Outcome,
     PauseCoaching,
@@ -38,6 +41,7 @@ from apprentice.messages import (
     StartFineTune,
     TaskRequest,
     TaskStatus,
+    Trouble,
     VersionStatus,
 )
 from apprentice.orders import settings_after
@@ -111,6 +115,8 @@ class Lifecycle:
                 actions = self._request(outcome, now)
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
+            case Opinion():
+                return self._opinion(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
             self.state.remember(overview.point(self.state, self._correlation, now))
@@ -147,7 +153,13 @@ class Lifecycle:
             state.failed_version = route.version
             message = f"version {route.version} cannot answer; its requests go to the remote model within budget"
             actions.append(self._alert(AlertKind.QUALITY, message, now))
-        return actions
+        remote = outcome.remote if not outcome.copied else None
+        answered = (remote.provider, remote.model) if remote and remote.provider else None
+        return actions + self._providers(outcome.troubles, answered, now)
+
+    def _providers(self, failed: list[Trouble], answered: troubles.Model | None, now: datetime) -> list[Action]:
+        self.state.troubled, told = troubles.note(self.state.troubled, failed, answered, now)
+        return [self._alert(AlertKind.PROVIDER, words, now) for words in told]
 
     def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
         state = self.state
@@ -186,6 +198,36 @@ class Lifecycle:
         if failed:
             return [self._alert(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
         return self._judge(now)
+
+    # --- second opinions ---------------------------------------------------------------------------------------
+
+    def second_opinion(
+        self, request: TaskRequest, outcome: RequestOutcome, admission: str, coin: float, now: datetime
+    ) -> list[Action]:
+        """What to ask of another remote model too, with its money set aside. `coin` is uniform in [0, 1)."""
+        own = opinions.call_id(request.request_id)
+        if own is None or outcome.remote is None or not opinions.wanted(self.settings, self.state, outcome, coin):
+            return []
+        amount = prices.reservation(self.settings, request.input)
+        if not self.accounts.set_aside(own, amount, now):
+            return []
+        call = OpinionCall(
+            opinion_id=own,
+            request=request,
+            answer=outcome.remote,
+            admission=admission,
+            settings_digest=self.digest,
+            reserved=amount,
+        )
+        return [AskOpinion(call=call)]
+
+    def _opinion(self, opinion: Opinion, now: datetime) -> list[Action]:
+        self.accounts.close_opinion(opinion, now)
+        if opinion.score is not None:
+            self.state.opinions += 1
+            self.state.opinions_agreed += opinion.score
+        answered = (opinion.provider, opinion.model) if opinion.provider and opinion.model else None
+        return self._providers(opinion.troubles, answered, now)
 
     # --- judging -----------------------------------------------------------------------------------------------
 
@@ -308,6 +350,9 @@ class Lifecycle:
     def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
         if settings.schema_version > self.settings.schema_version:
             self._begin_anew()
+        if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
+            self._forget_opinions()
+        self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)
         self._set_window(self.state.window)
@@ -321,8 +366,12 @@ class Lifecycle:
         state.version, state.training, state.trained_at, state.retrain_reason = None, None, None, None
         state.examples = state.holdout = state.trained_examples = 0
         state.rate, state.defer_below = 1.0, 1.0
+        self._forget_opinions()
         self._restart_window([])
         state.begun = False
+
+    def _forget_opinions(self) -> None:
+        self.state.opinions, self.state.opinions_agreed = 0, 0.0
 
     def _alert(self, kind: AlertKind, message: str, now: datetime) -> Action:
         task = self.settings.name

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apprentice import routing
+from apprentice import opinions, routing, troubles
 from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
@@ -36,6 +36,8 @@ def status(
         unknown=accounts.unknown(),
         frozen=accounts.frozen,
         lease=accounts.purse.lease(now),
+        troubled=troubles.present(state.troubled),
+        teachers_agree=opinions.agreement(state),
         schema_version=settings.schema_version,
         days=list(state.ledger.days.values()),
         **{name: getattr(state, name) for name in COPIED},

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, Field
 
 from apprentice.budget import Ledger
-from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, VersionStatus
+from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
 from apprentice.purse import Grants
 
 # A full window (1,000 comparisons of 108 bytes) and the story take 170 KiB of the 256 that the state may; this is for
@@ -67,6 +67,12 @@ class LifecycleState(BaseModel):
     all_remote: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
     grants: Grants = Field(default_factory=Grants)
+
+    # The remote models: who cannot answer, and how far two agree.
+    troubled: list[Troubled] = []
+    opinions: int = 0
+    opinions_agreed: float = 0.0
+    opinions_spend: Decimal = Decimal(0)
 
     # The story.
     history: list[HistoryPoint] = []

@@ -10,6 +10,8 @@ from activities.local.ask import AskLocal
 from activities.local.serving import LocalModels
 from activities.notify.webhook import DeliverAlert
 from activities.remote.ask import AskRemote
+from activities.remote.asking import Teachers
+from activities.remote.second_opinion import SecondOpinion
 from activities.store import Store
 from activities.store.bookkeeping import Bookkeeping
 from activities.store.registering import RegisterSettings
@@ -26,13 +28,14 @@ def utc_now() -> datetime:
 
 def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Callable[..., Any]]:
     """All activities over one store; models and evaluators are shared between them."""
-    models, scorer = LocalModels(), Scorer()
+    models, scorer, teachers = LocalModels(), Scorer(), Teachers()
     fine_tuning, books = FineTuning(store, models, scorer), Bookkeeping(store, clock)
     return [
         RegisterSettings(store, clock).register_settings,
         books.spent,
         books.reconcile,
-        AskRemote(store, clock).ask_remote,
+        AskRemote(store, clock, teachers).ask_remote,
+        SecondOpinion(store, clock, teachers, scorer).second_opinion,
         AskLocal(store, models, clock).ask_local,
         Compare(store, scorer, clock).compare,
         fine_tuning.snapshot_dataset,

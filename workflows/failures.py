@@ -4,6 +4,8 @@ from decimal import Decimal
 
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError
 
+from apprentice.messages import Trouble
+
 # Refusals before anything was sent to a model.
 NEVER_ASKED = {"RequestIdReused", "SettingsUnknown", "NothingToCopy"}
 # Errors of calls that were paid, at a known price, and gave nothing that can be served.
@@ -21,6 +23,12 @@ def charged(error: ActivityError, reserved: Decimal) -> Decimal:
         if isinstance(detail, dict) and "charged" in detail:
             return Decimal(detail["charged"])
     return reserved
+
+
+def troubles(error: ApplicationError) -> list[Trouble]:
+    """The remote models that could not answer, as the activity names them; none from one before 0.3."""
+    said = [detail["troubles"] for detail in error.details if isinstance(detail, dict) and "troubles" in detail]
+    return [Trouble.model_validate(one) for one in (said[0] if said else [])]
 
 
 def named(error: ActivityError) -> ApplicationError:

@@ -21,6 +21,9 @@ ASK = RetryPolicy(
 # A local model that fails twice is out: the remote model is there for that.
 ASK_LOCAL = RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=2)
 
+# A second opinion can be done without; its second attempt is for a worker that died.
+OPINION = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2)
+
 # The store and the disk come back; nothing is lost by waiting for them.
 PERSIST = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30))
 
@@ -38,7 +41,7 @@ ATTEMPTS_IN_ALL = 3
 # Under rate limits of ours a call may wait so long for its turn besides. Not longer: a rollover waits for it too, and
 # who has more to do than the limit allows learns it by an error.
 QUEUE = timedelta(minutes=5)
-# Beyond a provider's own time-out: for the journal.
+# Besides what the providers may take: the store, and the way there and back.
 AROUND = timedelta(seconds=5)
 
 HEARTBEAT = timedelta(seconds=5)
@@ -58,10 +61,14 @@ class Asking(NamedTuple):
 
 
 def asking(remote: RemoteSettings) -> Asking:
-    """Where rate limits are set, a call waits for its turn, and waiting is no attempt: the activity counts those."""
-    attempt = timedelta(seconds=remote.timeout_seconds) + AROUND
+    """Each provider may take its whole time-out before the next one is asked.
+
+    Where rate limits are set, a call waits for its turn, and waiting is no attempt: the activity counts those.
+    """
+    attempt = timedelta(seconds=sum(provider.timeout_seconds for provider in remote.providers)) + AROUND
     limits = [provider.rate_limits for provider in remote.providers]
-    if not any(each.requests_per_minute or each.tokens_per_minute for each in limits):
+    limited = sum(1 for each in limits if each.requests_per_minute or each.tokens_per_minute)
+    if not limited:
         return Asking(attempt, ATTEMPTS_IN_ALL * attempt, ASK)
-    patient = attempt + timedelta(seconds=PATIENCE)
+    patient = attempt + limited * timedelta(seconds=PATIENCE)
     return Asking(patient, ATTEMPTS_IN_ALL * patient + QUEUE, replace(ASK, maximum_attempts=0))

@@ -22,7 +22,8 @@ def check_settings(settings: TaskSettings) -> None:
         compile_schema(settings.input_schema, settings.name)
         compile_schema(settings.output_schema, settings.name)
         Budget(settings.budget, Ledger())
-        prompts.system(settings)
+        for _, words in prompts.problems(settings):
+            raise ValueError(words)
         for provider in settings.remote.providers:
             known(provider)
         if settings.evaluator not in BUILDERS:

@@ -18,6 +18,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities import contract
+from apprentice import opinions
 from apprentice.accounting import BudgetExhausted
 from apprentice.datasets import input_hash
 from apprentice.lifecycle import Lifecycle
@@ -34,10 +35,11 @@ from apprentice.messages import (
     TaskRequest,
     TaskResult,
     Trace,
+    Trouble,
 )
 from workflows import policies
 from workflows.burst import Burst
-from workflows.failures import PAID, charged, named
+from workflows.failures import PAID, charged, named, troubles
 from workflows.sharing import Sharing
 from workflows.till import Till
 
@@ -67,6 +69,7 @@ class Serving:
         self._admission = str(workflow.uuid4())
         self._input_hash = input_hash(request.input) if sharing else ""
         self._lost = self._in_doubt = Decimal(0)
+        self._troubles: list[Trouble] = []
 
     async def run(self) -> TaskResult:
         """Raises `ApplicationError` of type BudgetExhausted, or of the remote model's error."""
@@ -167,8 +170,9 @@ class Serving:
             copied=served.copied,
             lost=self._lost,
             in_doubt=self._in_doubt,
+            troubles=self._troubles,
         )
-        self.actions = self.brain.observe(outcome, workflow.now())
+        self.actions = [*self.brain.observe(outcome, workflow.now()), *self._second_opinion(outcome)]
         answer = served.answer
         return TaskResult(
             output=answer.output,
@@ -188,6 +192,13 @@ class Serving:
                 copied=served.copied,
             ),
         )
+
+    def _second_opinion(self, outcome: RequestOutcome) -> list[Action]:
+        """Another remote model is asked too, for some requests; not by the caller, who has the answer by then."""
+        if not opinions.possible(self.brain.settings):
+            return []
+        coin = workflow.random().random()
+        return self.brain.second_opinion(self.request, outcome, self._admission, coin, workflow.now())
 
     async def _funded(self, attempt: Callable[[bool], Route]) -> Route:
         """The route, when there is room for it or none is to be expected. Raises `BudgetExhausted`."""
@@ -236,7 +247,9 @@ class Serving:
             cause, cost = named(error), charged(error, route.reserved)
             self._lost += cost
             self._in_doubt += Decimal(0) if cause.type in PAID else cost
+            self._troubles += troubles(cause)
             return cause
+        self._troubles += reply.troubles
         self._stop_leading(answered=True)
         return reply
 
@@ -303,6 +316,7 @@ class Serving:
             error=error.type or "ApplicationError",
             lost=self._lost,
             in_doubt=self._in_doubt,
+            troubles=self._troubles,
         )
         self.actions = self.brain.observe(outcome, workflow.now())
         return error

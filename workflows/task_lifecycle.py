@@ -91,7 +91,7 @@ class TaskLifecycleWorkflow:
         self.burst = Burst()
         self.updates = 0
         self.draining = False
-        self.errands = Errands(self.brain, self.fine_tuned)
+        self.errands = Errands(self.brain, self.burst, self.fine_tuned, self.till.advance)
         self._compile()
 
     @workflow.run
@@ -107,6 +107,7 @@ class TaskLifecycleWorkflow:
         while self.errands.fine_tunes or not workflow.all_handlers_finished():
             await self.errands.start_fine_tunes()
             await workflow.wait_condition(lambda: bool(self.errands.fine_tunes) or workflow.all_handlers_finished())
+        await self.errands.heard()
         await self.till.quiet()
         if self.brain.state.retired:
             await self._retire()
@@ -324,7 +325,7 @@ class TaskLifecycleWorkflow:
             or info.get_current_history_size() >= BYTES_A_RUN
             or self.updates >= UPDATES_A_RUN
         )
-        return full or not self.in_flight
+        return full or not (self.in_flight or self.errands.asking)
 
     async def _register(self, settings: TaskSettings) -> Standing:
         standing = await workflow.execute_activity(

@@ -48,6 +48,18 @@ class Overloaded(_Busy):
     """The provider cannot answer now: 5xx or its own word for it."""
 
 
+class CircuitOpen(RemoteError):
+    """Not asked: it failed too often just now, or for a reason that the next call would meet too.
+
+    `retry_after`: seconds until somebody tries again. It may be tried again at all if what it failed with may.
+    """
+
+    def __init__(self, message: str, retry_after: float, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.retryable = retryable
+
+
 class Unreachable(RemoteError):
     """No connection was made, so nothing was sent."""
 
@@ -62,14 +74,30 @@ class TimedOut(RemoteError):
 
 
 class Unusable(RemoteError):
-    """The provider was paid `cost` for an answer that cannot be used. `text` is what the model wrote, if it wrote."""
+    """The provider was paid `cost` for an answer that cannot be used. `text` is what the model wrote, if it wrote.
+
+    The tokens are 0 where the provider does not say them. `problem` tells the model what is wrong with its text, for
+    another try; None where another try makes no sense.
+    """
 
     charged = True
 
-    def __init__(self, message: str, cost: Decimal, text: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        cost: Decimal,
+        text: str | None = None,
+        *,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        problem: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.cost = cost
         self.text = text
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.problem = problem
 
 
 class ContentRefused(Unusable):

@@ -11,6 +11,7 @@ from activities.remote.http import Endpoint
 from activities.remote.model import Question
 from apprentice import prices
 from apprentice.messages import Answer, Source
+from apprentice.prices import Usage
 from apprentice.settings import Price, ProviderSettings
 
 
@@ -76,10 +77,21 @@ class HttpModel:
         try:
             output = json.loads(completion.text or "")
         except (ValueError, RecursionError):
-            raise InvalidAnswer(f"{self._who}: the text of the answer is not JSON", cost, completion.text) from None
+            raise self._invalid("it is not JSON", completion, cost) from None
         if not isinstance(output, dict):
-            raise InvalidAnswer(f"{self._who}: the answer is not a JSON object", cost, completion.text)
+            raise self._invalid("it is not a JSON object", completion, cost)
         return output
+
+    def _invalid(self, problem: str, completion: Completion, cost: Decimal) -> InvalidAnswer:
+        usage = completion.usage or Usage(0, 0)
+        return InvalidAnswer(
+            f"{self._who}: the answer cannot be read: {problem}",
+            cost,
+            completion.text,
+            input_tokens=usage.input,
+            output_tokens=usage.output,
+            problem=problem,
+        )
 
 
 def base_url(provider: ProviderSettings, customary: str | None = None) -> str:

@@ -93,7 +93,7 @@ def _intend(connection: Connection, intent: Intent, now: datetime) -> Standing |
         charged = Decimal(0) if row is None or row.served else _charged(row, intent)
         return Standing(None if row is None else CallState(row.state), holds, charged=charged)
     if row is not None and row.state != CallState.FAILED:
-        return Standing(CallState(row.state), error=row.error, charged=_charged(row, intent))
+        return Standing(CallState(row.state), error=row.error, charged=_charged(row, intent), key=row.idempotency_key)
     answer = copies.find(connection, intent)
     if answer is not None:
         return copies.give(connection, intent, answer, now, again=row is not None)

@@ -55,7 +55,8 @@ class Standing(NamedTuple):
 
     `state` is None for a call that is now ours to make. `served`: the request has its answer, nothing was written.
     `charged` is the most that the call may have cost within the same admission: no one has accounted for it yet.
-    `copied`: the request has just been given another one's answer, at no cost; from now on it is `served`.
+    `copied`: the request has just been given another one's answer, at no cost; from now on it is `served`. `key` is the
+    idempotency key of a call that was made before: it tells which provider was asked.
     """
 
     state: CallState | None
@@ -63,6 +64,7 @@ class Standing(NamedTuple):
     error: str | None = None
     charged: Decimal = Decimal(0)
     copied: Served | None = None
+    key: str | None = None
 
 
 class Settled(NamedTuple):

@@ -7,6 +7,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -113,6 +114,19 @@ def providers(task: TaskSettings, around: Surroundings) -> Found:
     yield from _provider(task.remote, task.budget.currency, ("remote",), around)
     for index, extra in enumerate(task.remote.additional_providers):
         yield from _provider(extra, task.budget.currency, ("remote", "additional_providers", index), around)
+
+
+def shares(task: TaskSettings, around: Surroundings) -> Found:
+    """Every share has somebody to go to, and together they are no more than all requests."""
+    remote = task.remote
+    if remote.share:
+        yield ("remote", "share"), "the main provider takes what the others leave; set `share` on additional_providers"
+    # As decimals: ten times 0.1 is one.
+    whole = sum((Decimal(str(extra.share)) for extra in remote.additional_providers), Decimal(0))
+    if whole > 1:
+        yield ("remote", "additional_providers"), f"the shares of all together must not be above 1, they are {whole}"
+    if remote.second_opinions and not remote.additional_providers:
+        yield ("remote", "second_opinions"), "needs another provider to ask: add one to additional_providers"
 
 
 def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:
@@ -261,6 +275,7 @@ CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     providers,
     local,
     server_command,
+    shares,
     alerts,
     timezone,
 )

@@ -5,10 +5,19 @@ Every message is a frozen pydantic model. Money is `Decimal` in the configured c
 things anywhere in the project: the workflows, the activities, the client and the command line all speak these.
 """
 
-from apprentice.messages.actions import Action, Alert, AlertKind, Outcome, RaiseAlert, StartFineTune
+from apprentice.messages.actions import Action, Alert, AlertKind, AskOpinion, Outcome, RaiseAlert, StartFineTune
 from apprentice.messages.base import Message, Money, Period, Phase, Propensity, Score, Source, Split
 from apprentice.messages.budget import BudgetStatus, CapStatus, Draw, Grant, Lease, Recall
-from apprentice.messages.calls import CompareCall, LocalCall, RemoteCall, Reply, SpentQuery, Standing
+from apprentice.messages.calls import (
+    CompareCall,
+    LocalCall,
+    Opinion,
+    OpinionCall,
+    RemoteCall,
+    Reply,
+    SpentQuery,
+    Standing,
+)
 from apprentice.messages.fine_tuning import (
     DatasetRef,
     FineTuneOutcome,
@@ -42,7 +51,7 @@ from apprentice.messages.requests import (
     Trace,
     Trouble,
 )
-from apprentice.messages.status import DaySpend, HistoryPoint, Interval, TaskStatus, Unknown, VersionStatus
+from apprentice.messages.status import DaySpend, HistoryPoint, Interval, TaskStatus, Troubled, Unknown, VersionStatus
 
 __all__ = [
     "Action",
@@ -50,6 +59,7 @@ __all__ = [
     "AlertKind",
     "Answer",
     "ApplySettings",
+    "AskOpinion",
     "BudgetStatus",
     "CapStatus",
     "CompareCall",
@@ -68,6 +78,8 @@ __all__ = [
     "LocalCall",
     "Message",
     "Money",
+    "Opinion",
+    "OpinionCall",
     "Order",
     "Outcome",
     "PauseCoaching",
@@ -100,6 +112,7 @@ __all__ = [
     "TrainingRequest",
     "TrainingStatus",
     "Trouble",
+    "Troubled",
     "Unknown",
     "Validation",
     "ValidationRequest",

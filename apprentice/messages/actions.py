@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Literal
 
 from apprentice.messages.base import Message
+from apprentice.messages.calls import Opinion, OpinionCall
 from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome
+Outcome = RequestOutcome | FineTuneOutcome | Opinion
 
 
 class AlertKind(StrEnum):
@@ -39,4 +40,11 @@ class RaiseAlert(Message):
     alert: Alert
 
 
-Action = StartFineTune | RaiseAlert
+class AskOpinion(Message):
+    """Its money is set aside; nobody waits for it."""
+
+    type: Literal["ask_opinion"] = "ask_opinion"
+    call: OpinionCall
+
+
+Action = StartFineTune | RaiseAlert | AskOpinion

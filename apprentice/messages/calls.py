@@ -1,5 +1,7 @@
 """What activities take and give."""
 
+from decimal import Decimal
+
 from pydantic import AwareDatetime
 
 from apprentice.messages.base import Message, Money, Propensity, Score, Split
@@ -84,3 +86,35 @@ class CompareCall(Message):
     local: Answer
     remote: Answer
     propensity: Propensity
+
+
+class OpinionCall(Message):
+    """Input of `second_opinion`: put the request to another remote model than the one that gave `answer`.
+
+    `opinion_id` is the call's own id in the journal and in the accounts.
+    """
+
+    opinion_id: str
+    request: TaskRequest
+    answer: Answer
+    admission: str
+    settings_digest: str
+    reserved: Money
+
+
+class Opinion(Message):
+    """What came of a second opinion; `request_id` is its call's own id.
+
+    `score` is how far the two answers agree, None if there is no second: then `error` says why. `provider` and `model`
+    are who answered. `cost` is what the call has to be counted at, `in_doubt` the part of it of which nobody knows
+    whether it was paid.
+    """
+
+    request_id: str
+    provider: str | None = None
+    model: str | None = None
+    score: Score | None = None
+    error: str | None = None
+    cost: Money = Decimal(0)
+    in_doubt: Money = Decimal(0)
+    troubles: list[Trouble] = []

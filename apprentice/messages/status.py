@@ -50,6 +50,21 @@ class Unknown(Message):
     upper_bound: Money = Decimal(0)
 
 
+class Troubled(Message):
+    """A remote model that cannot answer, since when, and why: `error` is the name of a `RemoteError`.
+
+    `over`: it answered again at that time. `quiet`: operators were told of the same lately, and are not again.
+    """
+
+    provider: str
+    model: str
+    error: str
+    message: str
+    since: datetime
+    over: datetime | None = None
+    quiet: bool = False
+
+
 class VersionStatus(Message):
     """One model version: how it did on the hold-out set and what became of it.
 
@@ -67,7 +82,11 @@ class VersionStatus(Message):
 
 
 class TaskStatus(Message):
-    """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence."""
+    """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence.
+
+    `troubled` are the remote models that cannot answer now; `teachers_agree` is how far two of them agree, where both
+    were asked.
+    """
 
     task: str
     phase: Phase
@@ -100,6 +119,8 @@ class TaskStatus(Message):
     unknown: Unknown = Unknown()
     frozen: bool = False
     lease: Lease | None = None
+    troubled: list[Troubled] = []
+    teachers_agree: Interval | None = None
 
     @property
     def local_share(self) -> float:

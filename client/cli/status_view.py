@@ -51,6 +51,7 @@ def line(status: TaskStatus) -> str:
         + (f" copied={status.copied}" if status.copied else "")
         + (f" unknown={status.unknown.calls}" if status.unknown.calls else "")
         + (" frozen" if status.frozen else "")
+        + (f" in_trouble={len(status.troubled)}" if status.troubled else "")
     )
 
 
@@ -107,6 +108,10 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
     )
     if status.copied:
         yield "copied", f"{status.copied:,} answers of other requests with the same input, at no cost"
+    for one in status.troubled:
+        yield "in trouble", f"{one.provider} {one.model} since {moment(one.since)}, {one.error}: {one.message}"
+    if status.teachers_agree is not None:
+        yield "teachers", _agreement(status.teachers_agree)
     if status.schema_version > 1:
         yield "schema", f"version {status.schema_version}"
     yield "examples", f"{status.examples:,}, of which {status.holdout:,} are held out"
@@ -140,6 +145,11 @@ def _correlation(status: TaskStatus) -> str:
     if trend is None:
         return text
     return f"{text}, {'flat' if abs(trend) < FLAT_TREND else f'trend {trend:+.3f}'}"
+
+
+def _agreement(value: Interval) -> str:
+    """What a local model cannot be expected to pass."""
+    return f"agree {value.mean:.2f}, between {value.low:.2f} and {value.high:.2f}, over {value.n:,} second opinions"
 
 
 def _spent(status: TaskStatus) -> str:

@@ -103,6 +103,36 @@ def test_an_unknown_task_is_a_key_error() -> None:
         config().task("other")
 
 
+TWO = """\
+remote:
+  provider: simulated
+  model: claude-sonnet-4-5
+  additional_providers:
+  - {{provider: simulated, model: gpt-4o, share: {0}}}
+  - {{provider: simulated, model: gpt-4o-mini, share: {1}}}
+"""
+
+
+def test_shares_are_of_all_requests() -> None:
+    task = config(remote=TWO.format(0.9, 0.1)).task("tickets")
+    assert [extra.share for extra in task.remote.additional_providers] == [0.9, 0.1]
+    said = only_error(text(remote=TWO.format(0.6, 0.5)))
+    assert "additional_providers" in said
+    assert "must not be above 1" in said
+    assert "1.1" in said
+
+
+def test_the_main_provider_has_no_share_of_its_own() -> None:
+    said = only_error(text("remote: {share: 0.5}"))
+    assert "remote.share" in said
+    assert "additional_providers" in said
+
+
+def test_a_second_opinion_needs_somebody_to_give_it() -> None:
+    assert config("remote: {second_opinions: 0.1}", remote=TWO.format(0, 0)).task("tickets").remote.second_opinions
+    assert "second_opinions" in only_error(text("remote: {second_opinions: 0.1}"))
+
+
 # --- resolving -------------------------------------------------------------------------------------------------
 
 

@@ -12,13 +12,24 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.contract import ATTEMPTS
-from activities.remote.ask import AskRemote, _intent
-from activities.remote.errors import ContentRefused, Overloaded, RateLimited, RemoteError, TimedOut, Unusable
+from activities.remote.ask import AskRemote
+from activities.remote.asking import Teachers
+from activities.remote.errors import (
+    AuthFailed,
+    ContentRefused,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+    RemoteError,
+    TimedOut,
+    Unusable,
+)
 from activities.remote.model import Question
-from activities.store import CallState, Store, StoreError, Unknown
+from activities.remote.pacing import Pacing
+from activities.store import Store, StoreError, Unknown
 from apprentice.datasets import input_hash
-from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest
-from apprentice.settings import TaskSettings
+from apprentice.messages import Answer, RemoteCall, Reply, Source, Split, TaskRequest, Trouble
+from apprentice.settings import ProviderSettings, TaskSettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RESERVED = Decimal("0.02")
@@ -62,9 +73,9 @@ class Bench:
     def __init__(self, store: Store, settings: TaskSettings, model: Scripted | None) -> None:
         self.store = store
         self.settings = settings
-        self.activity = AskRemote(store, lambda: NOW)
-        if model is not None:
-            self.activity._models[settings.digest] = model
+        self.model = model
+        models = Teachers() if model is None else Teachers(lambda provider, task: model)
+        self.activity = AskRemote(store, lambda: NOW, models)
 
     async def call(self, text: str = "card broken", request_id: str = "r-1", admission: str = "first") -> RemoteCall:
         digest = await self.store.settings.put(self.settings)
@@ -81,6 +92,10 @@ class Bench:
         return caught.value
 
 
+def charged(error: ApplicationError) -> Any:
+    return error.details[0]["charged"]
+
+
 @pytest.fixture
 def bench(store: Store, settings: Make) -> Callable[..., Bench]:
     def make(*script: Any, idempotent: bool = True, **changes: Any) -> Bench:
@@ -90,9 +105,8 @@ def bench(store: Store, settings: Make) -> Callable[..., Bench]:
 
 
 def model_of(bench: Bench) -> Scripted:
-    model = bench.activity._models[bench.settings.digest]
-    assert isinstance(model, Scripted)
-    return model
+    assert bench.model is not None
+    return bench.model
 
 
 async def test_the_simulated_model_answers_pays_and_teaches(bench: Callable[..., Bench], store: Store) -> None:
@@ -118,7 +132,7 @@ async def test_a_rerun_that_finds_its_own_answer_tells_it_as_news(bench: Callabl
 async def test_an_answer_in_doubt_is_asked_for_with_the_same_key(bench: Callable[..., Bench], store: Store) -> None:
     one = bench(TimedOut("late"), GOOD)
     error = await one.fails()
-    assert (error.type, error.non_retryable, error.details) == ("TimedOut", False, ({"charged": "0.02"},))
+    assert (error.type, error.non_retryable, charged(error)) == ("TimedOut", False, "0.02")
     assert await store.journal.unknown("tickets") == Unknown(1, RESERVED)
     assert (await one.ask()).answer.output == GOOD
     assert len(set(model_of(one).keys)) == 1
@@ -131,8 +145,8 @@ async def test_an_answer_in_doubt_is_never_asked_again_where_it_would_be_paid_ag
     one = bench(TimedOut("late"), GOOD, idempotent=False)
     await one.fails()
     error = await one.fails()
-    assert (error.type, error.non_retryable, error.details) == ("OutcomeUnknown", True, ({"charged": "0.02"},))
-    assert (await one.fails(admission="second")).details == ({"charged": "0"},)
+    assert (error.type, error.non_retryable, charged(error)) == ("OutcomeUnknown", True, "0.02")
+    assert charged(await one.fails(admission="second")) == "0"
     assert len(model_of(one).keys) == 1
     assert await store.journal.spend("tickets") == RESERVED
 
@@ -141,7 +155,7 @@ async def test_a_harmless_failure_does_not_clear_an_earlier_doubt(bench: Callabl
     one = bench(TimedOut("late"), Overloaded("busy"))
     await one.fails()
     error = await one.fails()
-    assert (error.type, error.details) == ("Overloaded", ({"charged": "0.02"},))
+    assert (error.type, charged(error)) == ("Overloaded", "0.02")
     assert await store.journal.unknown("tickets") == Unknown(1, RESERVED)
 
 
@@ -150,7 +164,7 @@ async def test_a_call_that_cost_nothing_is_made_again_even_without_idempotency(
 ) -> None:
     one = bench(Overloaded("busy"), GOOD, idempotent=False)
     error = await one.fails()
-    assert (error.type, error.non_retryable, error.details) == ("Overloaded", False, ({"charged": "0"},))
+    assert (error.type, error.non_retryable, charged(error)) == ("Overloaded", False, "0")
     assert await store.journal.unknown("tickets") == NOTHING
     assert (await one.ask()).answer.output == GOOD
 
@@ -192,11 +206,11 @@ async def test_an_answer_that_does_not_fit_is_paid_once_and_refused(
 ) -> None:
     one = bench(output, GOOD)
     error = await one.fails()
-    assert (error.type, error.non_retryable, error.details) == ("InvalidAnswer", True, ({"charged": "0.005"},))
+    assert (error.type, error.non_retryable, charged(error)) == ("InvalidAnswer", True, "0.005")
     assert "none of these" not in error.message.replace("expected one of", "")
-    assert (await one.fails()).details == ({"charged": "0.005"},)
+    assert charged(await one.fails()) == "0.005"
     again = await one.fails(admission="second")
-    assert (again.type, again.details) == ("InvalidAnswer", ({"charged": "0"},))
+    assert (again.type, charged(again)) == ("InvalidAnswer", "0")
     assert len(model_of(one).keys) == 1
     assert await store.journal.spend("tickets") == Decimal("0.005")
     assert (await store.examples.snapshot("tickets", 1)).last_id == 0
@@ -292,7 +306,7 @@ async def test_a_call_in_doubt_is_counted_also_when_a_local_answer_was_served_me
     local = Answer(source=Source.LOCAL, output=GOOD, model="embedded", version=1)
     await store.journal.served_locally("tickets", "r-1", input_hash({"text": "card broken"}), local, True, NOW, "first")
     error = await one.fails()
-    assert (error.type, error.details) == ("OutcomeUnknown", ({"charged": "0.02"},))
+    assert (error.type, charged(error)) == ("OutcomeUnknown", "0.02")
     assert (await one.ask(admission="second")).answer == local
 
 
@@ -333,5 +347,182 @@ async def test_a_long_call_beats_and_is_cancelled(bench: Callable[..., Bench]) -
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(beats) >= 4
-    standing = await one.store.journal.intend(_intent(call, one.settings, NOW), NOW)
-    assert standing.state is CallState.INTENT
+    assert await one.store.journal.unknown("tickets") == Unknown(1, RESERVED)
+
+
+# --- several providers ------------------------------------------------------------------------------------------
+
+
+class Staff:
+    """A task with several teachers, each of them scripted; the first is the main one."""
+
+    def __init__(self, store: Store, settings: Make, *models: Scripted, **changes: Any) -> None:
+        price = {"input_per_million": "3", "output_per_million": "15"}
+        extras = [{"provider": "simulated", "model": f"extra{n}", "price": price} for n in range(1, len(models))]
+        self.settings = settings(additional_providers=extras, **changes)
+        self.models = dict(zip(["teacher", *(extra["model"] for extra in extras)], models, strict=True))
+        self.store = store
+        self.now = 0.0
+        pacing = Pacing(store.paces, lambda: NOW, patience=0.0)
+        self.activity = AskRemote(store, lambda: NOW, Teachers(self.make, pacing, lambda: self.now))
+
+    def make(self, provider: ProviderSettings, task: TaskSettings) -> Scripted:
+        return self.models[provider.model]
+
+    async def ask(self, request_id: str = "r-1", admission: str = "first") -> Reply:
+        digest = await self.store.settings.put(self.settings)
+        one = call(request_id, "card broken", admission, digest)
+        reply: Reply = await ActivityEnvironment().run(self.activity.ask_remote, one)
+        return reply
+
+    async def fails(self, request_id: str = "r-1", admission: str = "first") -> ApplicationError:
+        with pytest.raises(ApplicationError) as caught:
+            await self.ask(request_id, admission)
+        return caught.value
+
+    @property
+    def asked(self) -> list[int]:
+        return [len(model.keys) for model in self.models.values()]
+
+
+def names(troubles: list[Any]) -> list[tuple[str, str]]:
+    return [(Trouble.model_validate(one).model, Trouble.model_validate(one).error) for one in troubles]
+
+
+async def test_where_one_provider_fails_for_free_the_next_one_answers_at_once(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(AuthFailed("wrong key")), Scripted(Overloaded("busy")), Scripted(GOOD))
+    reply = await staff.ask()
+    assert reply.answer.output == GOOD
+    assert names(reply.troubles) == [("teacher", "AuthFailed"), ("extra1", "Overloaded")]
+    assert staff.asked == [1, 1, 1]
+    assert await store.journal.spend("tickets") == Decimal("0.005")
+    assert (await staff.ask(admission="second")).replayed
+
+
+async def test_the_intent_names_the_provider_that_is_asked(store: Store, settings: Make) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def look() -> None:
+        seen.extend((one.provider, one.model) for one in await store.journal.unknowns("tickets"))
+        raise TimedOut("late")
+
+    staff = Staff(store, settings, Scripted(Overloaded("busy")), Scripted(look))
+    await staff.fails()
+    assert seen == [("simulated", "extra1")]
+
+
+async def test_a_call_in_doubt_is_put_to_nobody_else(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(TimedOut("late"), idempotent=False), Scripted(GOOD))
+    error = await staff.fails()
+    assert (error.type, charged(error)) == ("TimedOut", "0.02")
+    assert names(error.details[0]["troubles"]) == [("teacher", "TimedOut")]
+    assert (await staff.fails()).type == "OutcomeUnknown"
+    assert (await staff.fails(admission="second")).type == "OutcomeUnknown"
+    assert staff.asked == [1, 0]
+
+
+async def test_a_call_in_doubt_goes_back_to_the_provider_that_it_was_sent_to(store: Store, settings: Make) -> None:
+    """Its own word that a repeated key is billed once says nothing of another provider."""
+    first, second = Scripted(Overloaded("busy"), AssertionError("asked")), Scripted(TimedOut("late"), GOOD)
+    staff = Staff(store, settings, first, second)
+    await staff.fails()
+    assert (await staff.ask()).answer.output == GOOD
+    assert staff.asked == [1, 2]
+    assert len(set(second.keys)) == 1
+    assert second.keys[0] != first.keys[0]
+
+
+async def test_a_call_in_doubt_is_not_sent_to_a_provider_that_has_taken_the_place_of_another(
+    store: Store, settings: Make
+) -> None:
+    staff = Staff(store, settings, Scripted(TimedOut("late")))
+    await staff.fails()
+    successor = Staff(store, settings, Scripted(AssertionError("asked")), model="teacher", base_url="http://new/v1")
+    assert (await successor.fails()).type == "OutcomeUnknown"
+
+
+async def test_a_paid_answer_that_cannot_be_used_is_put_to_nobody_else(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(ContentRefused("declined", Decimal("0.001"))), Scripted(GOOD))
+    error = await staff.fails()
+    assert (error.type, charged(error), error.details[0]["troubles"]) == ("ContentRefused", "0.001", [])
+    assert staff.asked == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised", "delay"),
+    [
+        ((AuthFailed("no"), Overloaded("busy")), "Overloaded", None),
+        ((RateLimited("slow", 30), RateLimited("slow", 2)), "RateLimited", 2),
+        ((InvalidRequest("what"), AuthFailed("no")), "InvalidRequest", None),
+    ],
+)
+async def test_if_all_fail_the_caller_gets_the_error_that_is_most_worth_a_retry(
+    store: Store, settings: Make, errors: tuple[RemoteError, ...], raised: str, delay: int | None
+) -> None:
+    error = await Staff(store, settings, *map(Scripted, errors)).fails()
+    assert (error.type, charged(error)) == (raised, "0")
+    assert error.next_retry_delay == (None if delay is None else timedelta(seconds=delay))
+    assert names(error.details[0]["troubles"]) == [
+        ("teacher", type(errors[0]).__name__),
+        ("extra1", type(errors[1]).__name__),
+    ]
+    assert await store.journal.unknown("tickets") == NOTHING
+
+
+async def test_a_provider_with_a_wrong_key_is_asked_once_and_then_left_alone_for_a_while(
+    store: Store, settings: Make
+) -> None:
+    staff = Staff(store, settings, Scripted(AuthFailed("no"), GOOD), Scripted(GOOD, GOOD))
+    replies = [await staff.ask("r-1"), await staff.ask("r-2")]
+    assert names(replies[1].troubles) == [("teacher", "CircuitOpen")]
+    assert staff.asked == [1, 2]
+    staff.now += 60
+    assert (await staff.ask("r-3")).troubles == []
+    assert staff.asked == [2, 2]
+
+
+async def test_while_nobody_may_be_asked_the_journal_still_answers(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(GOOD, AuthFailed("no")))
+    answered = await staff.ask("r-1")
+    await staff.fails("r-2")
+    error = await staff.fails("r-3")
+    assert (error.type, error.non_retryable, charged(error)) == ("CircuitOpen", True, "0")
+    assert (await staff.ask("r-1", "second")).answer == answered.answer
+    assert staff.asked == [2]
+
+
+async def test_an_outage_is_over_for_all_tasks_with_the_same_account(store: Store, settings: Make) -> None:
+    """The breaker is of the account: the second task does not have to fail five times to learn of it."""
+    models = Teachers(lambda provider, task: scripted, clock=lambda: 0.0)
+    scripted = Scripted(*[Overloaded("busy")] * 5, GOOD)
+    for number, name in enumerate(["one"] * 5 + ["other"]):
+        task = settings().model_copy(update={"name": name})
+        digest = await store.settings.put(task)
+        request = TaskRequest(request_id=f"r-{number}", task=name, input={"text": "x"})
+        one = RemoteCall(
+            request=request, admission="first", settings_digest=digest, schema_version=1, reserved=RESERVED
+        )
+        with pytest.raises(ApplicationError) as caught:
+            await ActivityEnvironment().run(AskRemote(store, lambda: NOW, models).ask_remote, one)
+    assert caught.value.type == "CircuitOpen"
+    assert caught.value.next_retry_delay is None  # a caller does not sit through a provider's pause
+    assert len(scripted.keys) == 5
+
+
+async def test_the_pace_is_asked_right_before_a_call_and_may_say_no(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(GOOD), Scripted(GOOD), rate_limits={"requests_per_minute": 1})
+    assert (await staff.ask("r-1")).troubles == []
+    assert names((await staff.ask("r-2")).troubles) == [("teacher", "RateLimited")]
+    assert staff.asked == [1, 1]
+
+
+async def test_each_provider_has_its_own_time_out(store: Store, settings: Make) -> None:
+    async def slow() -> None:
+        await asyncio.sleep(0.3)
+        raise InvalidRequest("after its time")
+
+    error = await Staff(store, settings, Scripted(slow), timeout_seconds=0.05).fails("r-1")
+    assert error.type == "TimedOut"
+    staff = Staff(store, settings, Scripted(Overloaded("busy")), Scripted(slow), timeout_seconds=0.05)
+    error = await staff.fails("r-2")  # the other one has a minute
+    assert names(error.details[0]["troubles"]) == [("teacher", "Overloaded"), ("extra1", "InvalidRequest")]

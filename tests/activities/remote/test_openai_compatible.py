@@ -19,8 +19,9 @@ from activities.remote.ask import AskRemote
 from activities.remote.errors import AuthFailed, InvalidAnswer, InvalidRequest
 from activities.remote.registry import remote_model
 from activities.store import Store, Unknown
-from apprentice.messages import RemoteCall, TaskRequest
+from apprentice.messages import RemoteCall, Reply, TaskRequest
 from apprentice.prices import reservation
+from apprentice.schema import compile_schema
 from apprentice.settings import TaskSettings
 from tests.activities.remote.cases import EVERYTHING, SCHEMAS, WHAT_BECOMES_OF, corner_cases
 from tests.activities.remote.conftest import make_settings
@@ -128,13 +129,17 @@ class Desk:
 
     async def charged(self, admission: str = "first") -> tuple[str, Decimal]:
         """The error's name and what it says that it cost."""
+        with pytest.raises(ApplicationError) as caught:
+            await self.ask(admission)
+        return caught.value.type or "", Decimal(caught.value.details[0]["charged"])
+
+    async def ask(self, admission: str = "first") -> Reply:
         digest = await self.store.settings.put(self.settings)
         call = RemoteCall(
             request=request(), admission=admission, settings_digest=digest, schema_version=1, reserved=self.reserved
         )
-        with pytest.raises(ApplicationError) as caught:
-            await ActivityEnvironment().run(self.activity.ask_remote, call)
-        return caught.value.type or "", Decimal(caught.value.details[0]["charged"])
+        reply: Reply = await ActivityEnvironment().run(self.activity.ask_remote, call)
+        return reply
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "truncated", "gateway_timeout"])
@@ -162,7 +167,7 @@ async def test_a_call_that_nobody_billed_is_in_no_book(
     assert await store.journal.spend("tickets") == 0
 
 
-@pytest.mark.parametrize("fault", ["wrong_schema", "refusal", "cut_off", "malformed"])
+@pytest.mark.parametrize("fault", ["refusal", "cut_off", "malformed"])
 async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
     server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
@@ -174,6 +179,55 @@ async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
     (call,) = server.bill()[before:]
     assert 0 < call.cost <= charged == await store.journal.spend("tickets")
     assert (await store.examples.snapshot("tickets", 1)).last_id == 0
+
+
+@pytest.mark.parametrize("fault", ["wrong_schema", "not_json_inside"])
+async def test_an_answer_that_does_not_fit_is_asked_for_once_more_and_both_calls_are_paid(
+    server: FakeProvider, at: Make, store: Store, fault: Fault
+) -> None:
+    desk, before = Desk(store, at()), len(server.bill())
+    server.fail(fault)
+    reply = await desk.ask()
+    first, second = server.bill()[before:]
+    assert reply.answer.cost == first.cost + second.cost == await store.journal.spend("tickets") <= desk.reserved
+    assert reply.answer.input_tokens == first.input_tokens + second.input_tokens
+    assert reply.answer.output_tokens == first.output_tokens + second.output_tokens
+    assert second.key == f"{first.key}-repair"
+    assert reply.example is not None
+    compile_schema(desk.settings.output_schema, "tickets").validate(reply.answer.output)
+
+
+@pytest.mark.parametrize("fault", ["wrong_schema", "not_json_inside"])
+async def test_an_answer_that_fits_neither_time_is_refused_and_both_calls_are_paid(
+    server: FakeProvider, at: Make, store: Store, fault: Fault
+) -> None:
+    desk, before = Desk(store, at()), len(server.bill())
+    server.fail(fault, calls=2)
+    name, charged = await desk.charged()
+    first, second = server.bill()[before:]
+    assert (name, charged) == ("InvalidAnswer", first.cost + second.cost)
+    assert charged == await store.journal.spend("tickets") <= desk.reserved
+    assert (await store.examples.snapshot("tickets", 1)).last_id == 0
+
+
+async def test_a_second_try_that_nobody_billed_leaves_the_first_one_standing(
+    server: FakeProvider, at: Make, store: Store
+) -> None:
+    desk, before = Desk(store, at()), len(server.bill())
+    server.fail("wrong_schema")
+    server.fail("error_503")
+    name, charged = await desk.charged()
+    first, _ = server.bill()[before:]
+    assert (name, charged) == ("InvalidAnswer", first.cost)
+
+
+async def test_a_second_try_in_doubt_is_counted_at_the_most(server: FakeProvider, at: Make, store: Store) -> None:
+    desk = Desk(store, at())
+    server.fail("wrong_schema")
+    server.fail("reset")
+    assert await desk.charged() == ("TimedOut", desk.reserved)
+    assert await desk.charged() == ("OutcomeUnknown", desk.reserved)
+    assert await store.journal.unknown("tickets") == Unknown(1, desk.reserved)
 
 
 async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Make, store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote
+from activities.remote.asking import Teachers
 from activities.remote.errors import RateLimited
 from activities.remote.pacing import Pacing, Turn, account_of
 from activities.store import Store, StoreError
@@ -198,25 +199,24 @@ async def ask(activity: AskRemote, settings: TaskSettings, store: Store, text: s
 
 async def test_a_call_is_counted_before_it_is_made_and_settled_after(store: Store, settings: Make) -> None:
     ours, model = settings(rate_limits={"requests_per_minute": 2, "tokens_per_minute": 50_000}), Model()
-    activity = AskRemote(store, lambda: START)
-    activity._models[ours.digest] = model
+    pacing = Pacing(store.paces, lambda: START)
+    activity = AskRemote(store, lambda: START, Teachers(lambda provider, task: model, pacing))
     await ask(activity, ours, store, "one")
     state = pace.load(await store.paces.change(account_of(ours.remote), lambda text: (text or "", text)))
     assert [(each.requests, each.tokens) for each in state.sent] == [(1, 20)]
-    activity._pacing._patience = 0.0
+    pacing._patience = 0.0
     with pytest.raises(Exception, match="rate_limits") as caught:
         await ask(activity, ours, store, "two")
     assert caught.value.type == "RateLimited"  # type: ignore[attr-defined]
     assert caught.value.next_retry_delay == timedelta(seconds=27)  # type: ignore[attr-defined]
-    assert caught.value.details == ({"charged": "0"},)  # type: ignore[attr-defined]
+    assert caught.value.details[0]["charged"] == "0"  # type: ignore[attr-defined]
     assert model.asked == 1
 
 
 async def test_the_next_caller_waits_as_the_provider_asked(store: Store, settings: Make) -> None:
     ours, model = settings(rate_limits={"requests_per_minute": 1_000}), Model(RateLimited("slow down", 12.0))
-    activity, counts = AskRemote(store, lambda: START), Counter[str]()
-    activity._models[ours.digest] = model
-    activity._pacing._patience = 0.0
+    pacing, counts = Pacing(store.paces, lambda: START, patience=0.0), Counter[str]()
+    activity = AskRemote(store, lambda: START, Teachers(lambda provider, task: model, pacing))
     for text in ("one", "two"):
         with pytest.raises(Exception, match=r"slow down|rate_limits") as caught:
             await ask(activity, ours, store, text)
