@@ -1,7 +1,9 @@
 """The output schema as providers take it."""
 
+import json
 from typing import Any
 
+from apprentice.prompts import Prompt
 from apprentice.schema import compile_schema
 from apprentice.settings import TaskSettings
 
@@ -14,6 +16,20 @@ def wire_schema(settings: TaskSettings) -> tuple[dict[str, Any], bool]:
     schema = compile_schema(settings.output_schema, settings.name).json_schema()
     strict = not _free(schema)
     return (_all_required(schema) if strict else schema), strict
+
+
+def told(prompt: Prompt, schema: dict[str, Any]) -> str:
+    """The system prompt for a model that nothing holds to the schema: it says the schema, if it does not already."""
+    text = json.dumps(schema, ensure_ascii=False)
+    if text in prompt.system:
+        return prompt.system
+    return f"{prompt.system}\n\nAnswer with one JSON object that fits this JSON Schema, and nothing else:\n{text}"
+
+
+def anys(schema: dict[str, Any]) -> int:
+    """How many places of a schema may hold one thing or another."""
+    parts = [*schema.get("anyOf", ()), *schema.get("properties", {}).values(), schema.get("items", {})]
+    return ("anyOf" in schema) + sum(anys(one) for one in parts)
 
 
 def _free(schema: dict[str, Any]) -> bool:
