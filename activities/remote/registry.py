@@ -7,6 +7,7 @@ from activities.remote.dialect import Dialect
 from activities.remote.google import Google
 from activities.remote.http_model import HttpModel
 from activities.remote.model import RemoteModel
+from activities.remote.openai import OpenAI
 from activities.remote.openai_compatible import OpenAICompatible
 from activities.remote.recorded import Recorded
 from activities.remote.simulated import Simulated
@@ -15,6 +16,7 @@ from apprentice.settings import ProviderSettings, TaskSettings
 DIALECTS: dict[str, Callable[[ProviderSettings, TaskSettings], Dialect]] = {
     "anthropic": Anthropic,
     "google": Google,
+    "openai": OpenAI,
     "openai_compatible": OpenAICompatible,
 }
 

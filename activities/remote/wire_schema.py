@@ -28,7 +28,8 @@ def told(prompt: Prompt, schema: dict[str, Any]) -> str:
 
 def anys(schema: dict[str, Any]) -> int:
     """How many places of a schema may hold one thing or another."""
-    parts = [*schema.get("anyOf", ()), *schema.get("properties", {}).values(), schema.get("items", {})]
+    parts = [*schema.get("anyOf", ()), *schema.get("properties", {}).values()]
+    parts += [schema["items"]] if "items" in schema else []
     return ("anyOf" in schema) + sum(anys(one) for one in parts)
 
 
