@@ -21,6 +21,8 @@ from apprentice.settings import ProviderSettings, TaskSettings
 from apprentice.thinking import claude_effort
 
 BASE_URL = "https://api.anthropic.com"
+# Not 2026-10-21: that one takes no temperature, and not all gateways know it. What else we send and read is the same.
+# https://platform.claude.com/docs/en/api/migration-2026-10-21
 VERSION = "2023-06-01"
 # Of fields that may be one thing or another; a schema with more is "too complex" for the API.
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs#schema-complexity-limits

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apprentice import prices
+from apprentice import prices, thinking
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
 from apprentice.evaluators import BUILDERS
@@ -107,6 +107,8 @@ def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: 
     yield from variable(settings.key_variable, (*path, "api_key_env"), around.environ)
     yield from _price(settings, currency, path)
     yield from _base_url(settings, path)
+    yield from _thinking(settings, path)
+    yield from _vertex(settings, path)
     if settings.idempotent and settings.provider != "openai_compatible":
         yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
     if settings.provider == "recorded":
@@ -140,6 +142,22 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
         yield (*path, "base_url"), "must end before `?` and `#`: /chat/completions is put behind it"
     elif url.path.rstrip("/").endswith("/chat/completions"):
         yield (*path, "base_url"), "must end before /chat/completions, which is put behind it"
+
+
+def _thinking(settings: ProviderSettings, path: KeyPath) -> Found:
+    if (words := thinking.problem(settings)) is not None:
+        yield (*path, "reasoning_effort"), words
+    if settings.provider == "anthropic" and (settings.temperature or 0) > 1:
+        yield (*path, "temperature"), "must not be above 1 with anthropic"
+
+
+def _vertex(settings: ProviderSettings, path: KeyPath) -> Found:
+    if settings.vertex is None:
+        return
+    if settings.provider != "google":
+        yield (*path, "vertex"), f"has no effect with {settings.provider}; leave it out"
+    elif settings.api_key_env is not None:
+        yield (*path, "api_key_env"), "has no effect with vertex, which takes the machine's Google credentials"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:

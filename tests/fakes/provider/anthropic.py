@@ -10,6 +10,8 @@ from urllib.parse import unquote
 
 from tests.fakes.provider.api import Asked, Said, Stop, api_key, tokens, unknown
 
+# Ours, and the one of the SDK that judges us: it takes no sampling parameters any more.
+VERSIONS = ("2023-06-01", "2026-10-21")
 _REASONS: dict[Stop, str] = {"done": "end_turn", "cut_off": "max_tokens", "refused": "refusal", "filtered": "refusal"}
 _TYPES = {
     "server_error": "api_error",
@@ -29,7 +31,9 @@ class Messages:
         return (method == "POST" and path == "/v1/messages") or (method == "GET" and path.startswith("/v1/models/"))
 
     def asked(self, path: str, headers: Mapping[str, str], body: dict[str, Any]) -> Asked:
-        assert headers["anthropic-version"] == "2023-06-01"
+        version = headers["anthropic-version"]
+        assert version in VERSIONS
+        assert version == VERSIONS[0] or not {"temperature", "top_p", "top_k"} & set(body)
         held = body.get("output_config", {}).get("format")
         return Asked(
             key=None,
