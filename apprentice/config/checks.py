@@ -145,8 +145,9 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
 
 
 def _thinking(settings: ProviderSettings, path: KeyPath) -> Found:
-    if (words := thinking.problem(settings)) is not None:
-        yield (*path, "reasoning_effort"), words
+    if (found := thinking.problem(settings)) is not None:
+        key, words = found
+        yield (*path, key), words
     if settings.provider == "anthropic" and (settings.temperature or 0) > 1:
         yield (*path, "temperature"), "must not be above 1 with anthropic"
 
