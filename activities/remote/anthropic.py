@@ -14,9 +14,9 @@ from activities.remote.dialect import Completion, Stop, Unreadable
 from activities.remote.http import secret
 from activities.remote.http_model import base_url
 from activities.remote.tokens import count, part
-from activities.remote.wire_schema import anys, told, wire_schema
+from activities.remote.wire_schema import told, unions, wire_schema
 from apprentice.prices import Usage
-from apprentice.prompts import Prompt
+from apprentice.prompts import Prompt, schema_text
 from apprentice.settings import ProviderSettings, TaskSettings
 from apprentice.thinking import claude_effort
 
@@ -44,7 +44,8 @@ class Anthropic:
         # Its own tools want the address without the version; the other providers' want it with.
         self._base = base_url(provider, BASE_URL).removesuffix("/v1")
         self._schema, strict = wire_schema(task)
-        self._held = strict and anys(self._schema) <= MOST_UNIONS
+        self._in_words = schema_text(task)
+        self._held = strict and unions(self._schema) <= MOST_UNIONS
 
     @property
     def url(self) -> str:
@@ -68,7 +69,7 @@ class Anthropic:
         return {
             "model": self._provider.model,
             "max_tokens": max_output_tokens,
-            "system": prompt.system if self._held else told(prompt, self._schema),
+            "system": prompt.system if self._held else told(prompt, self._in_words),
             "messages": _messages(prompt),
         } | {name: value for name, value in chosen.items() if value is not None}
 

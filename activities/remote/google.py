@@ -14,7 +14,7 @@ from activities.remote.http_model import base_url
 from activities.remote.tokens import count, part
 from activities.remote.wire_schema import told, wire_schema
 from apprentice.prices import Usage
-from apprentice.prompts import Prompt
+from apprentice.prompts import Prompt, schema_text
 from apprentice.settings import ProviderSettings, TaskSettings, VertexSettings
 from apprentice.thinking import gemini_thinking
 
@@ -41,6 +41,7 @@ class Google:
     def __init__(self, provider: ProviderSettings, task: TaskSettings) -> None:
         self._provider = provider
         self._schema, self._held = wire_schema(task)
+        self._in_words = schema_text(task)
         model = quote(provider.model, safe="")
         if provider.vertex is None:
             self._token, base = None, base_url(provider, BASE_URL)
@@ -72,7 +73,7 @@ class Google:
             "temperature": self._provider.temperature,
             "thinkingConfig": gemini_thinking(self._provider),
         }
-        system = prompt.system if self._held else told(prompt, self._schema)
+        system = prompt.system if self._held else told(prompt, self._in_words)
         return {
             "systemInstruction": {"parts": [{"text": system}]},
             "contents": _contents(prompt),
@@ -110,26 +111,17 @@ def _contents(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _spelled(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema in the words that Gemini knows: choices are texts or numbers, of one type in each list."""
-    if "enum" in schema:
-        return _choices(schema["enum"])
+    """The schema in the words that Gemini knows: it takes texts and numbers to choose from, no truth values.
+
+    A choice of one truth value is left open; the answer is checked anyway.
+    """
+    if schema.get("type") == "boolean":
+        return {"type": "boolean"}
     if "anyOf" in schema:
         return schema | {"anyOf": [_spelled(one) for one in schema["anyOf"]]}
     if "properties" in schema:
         return schema | {"properties": {name: _spelled(one) for name, one in schema["properties"].items()}}
     return schema | {"items": _spelled(schema["items"])} if "items" in schema else schema
-
-
-def _choices(values: list[Any]) -> dict[str, Any]:
-    by_type: dict[str, list[Any]] = {}
-    for value in values:
-        by_type.setdefault(_TYPES[type(value)], []).append(value)
-    # A choice of one truth value is left open; the answer is checked anyway.
-    several = [{"type": kind} | ({} if kind == "boolean" else {"enum": some}) for kind, some in by_type.items()]
-    return several[0] if len(several) == 1 else {"anyOf": several}
-
-
-_TYPES = {str: "string", int: "integer", bool: "boolean"}
 
 
 def _usage(said: Any) -> Usage | None:

@@ -21,6 +21,7 @@ from apprentice.settings import ProviderSettings, TaskSettings
 Found = Iterator[tuple[KeyPath, str]]
 USES_FIELDS = ("structured_match", "semantic_similarity")
 SPEAKS_HTTP = ("anthropic", "openai", "google", "openai_compatible")
+API_PATHS = ("/chat/completions", "/responses", "/messages")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 # A name in this style is shown when it is not set; anything else may be the secret itself, written in by mistake.
@@ -139,9 +140,9 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
     elif "@" in url.netloc:
         yield (*path, "base_url"), "holds a user or password: name the key's environment variable in `api_key_env`"
     elif url.query or url.fragment:
-        yield (*path, "base_url"), "must end before `?` and `#`: /chat/completions is put behind it"
-    elif url.path.rstrip("/").endswith("/chat/completions"):
-        yield (*path, "base_url"), "must end before /chat/completions, which is put behind it"
+        yield (*path, "base_url"), "must end before `?` and `#`: the API's own paths are put behind it"
+    elif (ours := next((one for one in API_PATHS if url.path.rstrip("/").endswith(one)), None)) is not None:
+        yield (*path, "base_url"), f"must end before {ours}, which is put behind it"
 
 
 def _thinking(settings: ProviderSettings, path: KeyPath) -> Found:

@@ -575,9 +575,10 @@ def test_every_address_that_a_store_takes_is_valid(url: str) -> None:
     assert config(extra=f"store: {{url: '{url}'}}\n").store.url == url
 
 
-def test_an_endpoint_in_place_of_a_base_url_is_refused() -> None:
-    remote = "remote: {provider: openai_compatible, model: gpt-4o-mini, base_url: http://h/v1/chat/completions}\n"
-    assert "remote.base_url: must end before /chat/completions" in only_error(text(remote=remote))
+@pytest.mark.parametrize("end", ["/chat/completions", "/responses", "/messages"])
+def test_an_endpoint_in_place_of_a_base_url_is_refused(end: str) -> None:
+    remote = f"remote: {{provider: openai_compatible, model: gpt-4o-mini, base_url: http://h/v1{end}}}\n"
+    assert f"remote.base_url: must end before {end}" in only_error(text(remote=remote))
 
 
 def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:

@@ -8,16 +8,20 @@ Beside it, the provider's own SDK is the judge: that our requests are its, and t
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
+from temporalio.testing import ActivityEnvironment
 
+from activities.remote.ask import AskRemote
 from activities.remote.errors import AuthFailed, InvalidRequest, RateLimited, RemoteError, Unreachable, Unusable
 from activities.remote.http_model import HttpModel
 from activities.remote.model import Question
 from activities.remote.registry import DIALECTS, remote_model
+from activities.store import Store
 from apprentice import prompts
-from apprentice.messages import Answer, TaskRequest
+from apprentice.messages import Answer, RemoteCall, TaskRequest
 from apprentice.prices import reservation
 from apprentice.schema import compile_schema
 from apprentice.settings import TaskSettings
@@ -27,6 +31,7 @@ from tests.fakes.provider.faults import UNPAID, Fault
 from tests.fakes.provider.process import FakeProvider
 
 Make = Callable[..., TaskSettings]
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TEXT = "card broken, ünïcode"
 KEY = "good-key-of-a-test"
 VARIABLE = "KEY_OF_A_TEST"
@@ -87,6 +92,15 @@ class Suite:
         assert (call.api, call.model, call.fate) == (self.api, settings.remote.model, "answered")
         assert call.key == ("key-1" if self.keyed else None)
         assert answer.latency_seconds > 0
+
+    async def test_the_books_say_what_the_server_billed(self, server: FakeProvider, at: Make, store: Store) -> None:
+        settings = at()
+        asked, digest = question(settings), await store.settings.put(settings)
+        call = RemoteCall(
+            request=asked.request, admission="1", settings_digest=digest, schema_version=1, reserved=asked.limit
+        )
+        reply = await ActivityEnvironment().run(AskRemote(store, lambda: NOW).ask_remote, call)
+        assert reply.answer.cost == await store.journal.spend("tickets") == server.bill()[-1].cost > 0
 
     @corner_cases
     async def test_answers_of_every_schema_come_through_whole(self, server: FakeProvider, at: Make, case: str) -> None:

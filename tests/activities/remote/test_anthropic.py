@@ -117,6 +117,7 @@ def test_a_schema_that_cannot_be_enforced_is_told_once() -> None:
 def test_a_schema_with_more_choices_than_the_api_takes_is_told_instead(fields: int, held: bool) -> None:
     _, settings = dialect({f"field_{n}?": "str" for n in range(fields)})
     assert ("output_config" in body_of(settings)) is held
+    assert body_of(settings)["system"].count("JSON Schema") == 1
 
 
 @pytest.mark.parametrize(

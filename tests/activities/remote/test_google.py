@@ -122,7 +122,7 @@ def test_choices_are_of_one_type_each_and_truth_values_are_no_choice() -> None:
     fields = body_of(settings)["generationConfig"]["responseJsonSchema"]["properties"]
     assert fields["size"] == {"type": "integer", "enum": [1, 2]}
     assert fields["sure"] == {"type": "boolean"}
-    mixed = [{"type": "string", "enum": ["x"]}, {"type": "integer", "enum": [1]}, {"type": "boolean"}]
+    mixed = [{"type": "boolean"}, {"type": "integer", "enum": [1]}, {"type": "string", "enum": ["x"]}]
     assert fields["mixed"] == {"anyOf": [{"anyOf": mixed}, {"type": "null"}]}
     assert fields["many"] == {"type": "array", "items": {"type": "integer"}}
 
