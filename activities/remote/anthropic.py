@@ -76,7 +76,7 @@ class Anthropic:
     def read(self, response: Any) -> Completion:
         try:
             written = [block["text"] for block in response["content"] if block["type"] == "text"]
-            stop, said = response.get("stop_reason"), response.get("usage")
+            stop, said = _STOPS.get(response.get("stop_reason"), Stop.DONE), response.get("usage")
         except (LookupError, TypeError, AttributeError):
             raise Unreadable("this is no message") from None
         if not all(isinstance(text, str) for text in written):
@@ -84,7 +84,7 @@ class Anthropic:
         text = "".join(written)
         # Who is not held to the schema likes to wrap an answer as if it were for people.
         fenced = None if self._held else _FENCED.fullmatch(text)
-        return Completion((fenced[1] if fenced else text) or None, _STOPS.get(stop, Stop.DONE), _usage(said))
+        return Completion((fenced[1] if fenced else text) or None, stop, _usage(said))
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:

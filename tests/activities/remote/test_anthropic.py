@@ -195,7 +195,9 @@ def test_a_message_of_another_kind_is_unreadable(content: Any) -> None:
         read(content=content)
 
 
-@pytest.mark.parametrize("response", [None, [], "text", {}, {"type": "error", "error": {}}])
+@pytest.mark.parametrize(
+    "response", [None, [], "text", {}, {"type": "error", "error": {}}, {"content": [], "stop_reason": ["end_turn"]}]
+)
 def test_what_is_no_message_is_unreadable(response: Any) -> None:
     there, _ = dialect()
     with pytest.raises(Unreadable):
