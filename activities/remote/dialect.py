@@ -5,7 +5,7 @@ A dialect does no I/O. `HttpModel` sends what it wrote, a batch sends many of th
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from apprentice.prices import Usage
 from apprentice.prompts import Prompt
@@ -56,4 +56,13 @@ class Dialect(Protocol):
     @property
     def probe(self) -> str:
         """A URL whose GET costs nothing and tells whether the key and the model are good."""
+        ...
+
+
+@runtime_checkable
+class SignsIn(Protocol):
+    """A dialect whose headers need something that has to be fetched first."""
+
+    async def sign_in(self) -> None:
+        """Called before `headers`, for each call. Raises AuthFailed, Unreachable."""
         ...

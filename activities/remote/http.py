@@ -24,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from activities.remote import error_body
 from activities.remote.errors import (
     AuthFailed,
     ContentFiltered,
@@ -42,17 +43,7 @@ CONNECT_SECONDS = 5.0
 # No answer of ours is near it; without a limit a server that never stops sending would fill the memory.
 LARGEST_BODY = 8 * 1024 * 1024
 
-_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 _KEY = re.compile(r"[!-~]+")
-_OUT_OF_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
-_REFUSED_CONTENT = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "invalid_prompt"}
-# Parameters whose setting has another name.
-_SETTINGS = {
-    "max_tokens": "max_output_tokens",
-    "reasoning.effort": "reasoning_effort",
-    "response_format": "output_schema",
-    "text.format.schema": "output_schema",
-}
 _GATEWAY_GAVE_UP = {408, 502, 504, 524}
 
 
@@ -129,29 +120,29 @@ def secret(variable: str | None) -> str | None:
 
 def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
     """What a response that is no answer means; `content` is its body."""
-    status, code = response.status_code, _word(content, "code", "type")
-    said = f"{who}: HTTP {status}" + (f", {code}" if code else "")
-    if code in _OUT_OF_CREDIT or status == 402:
+    status, body = response.status_code, error_body.read(content)
+    said = f"{who}: HTTP {status}" + (f", {body.code}" if body.code else "")
+    if body.out_of_credit or status == 402:
         return QuotaExhausted(said)
     if status == 429:
-        return RateLimited(said, retry_after(response.headers))
+        return RateLimited(said, retry_after(response.headers, body.retry_after))
     if status in _GATEWAY_GAVE_UP:
         return TimedOut(f"{said}: what became of the call is not known")
-    if status in (401, 403):
+    if status in (401, 403) or body.bad_key:
         return AuthFailed(f"{said}: the key is missing, wrong, or may not use this model")
     if status >= 500 or status == 409:
-        return Overloaded(said, retry_after(response.headers))
-    if code in _REFUSED_CONTENT:
+        return Overloaded(said, retry_after(response.headers, body.retry_after))
+    if body.refused_content:
         return ContentFiltered(said, Decimal(0))
     if status == 404:
         return InvalidRequest(f"{said}: it knows no such model, or is at another address; check `model` and `base_url`")
-    if (refused := _word(content, "param")) is not None:
-        return InvalidRequest(f"{said}: it refuses `{_SETTINGS.get(refused, refused)}`; change it or leave it out")
+    if body.setting is not None:
+        return InvalidRequest(f"{said}: it refuses `{body.setting}`; change it or leave it out")
     return InvalidRequest(said)
 
 
-def retry_after(headers: httpx.Headers) -> float | None:
-    """The seconds in `retry-after-ms` or `Retry-After` (a number, or a date); None for neither, or for nonsense."""
+def retry_after(headers: httpx.Headers, otherwise: float | None = None) -> float | None:
+    """The seconds in `retry-after-ms` or `Retry-After` (a number, or a date); `otherwise` for neither, or nonsense."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) / unit
@@ -162,16 +153,6 @@ def retry_after(headers: httpx.Headers) -> float | None:
     try:
         until = parsedate_to_datetime(headers["retry-after"])
     except (KeyError, ValueError):
-        return None
+        return otherwise
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
-
-
-def _word(content: bytes, *names: str) -> str | None:
-    """What the provider says about the error under the first of these names, if it looks like a word."""
-    try:
-        error = json.loads(content)["error"]
-        found = next((error[name] for name in names if error.get(name)), None)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-    return found if isinstance(found, str) and _CODE.fullmatch(found) else None

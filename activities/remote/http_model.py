@@ -5,7 +5,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from activities.remote.dialect import Completion, Dialect, Stop, Unreadable
+from activities.remote.dialect import Completion, Dialect, SignsIn, Stop, Unreadable
 from activities.remote.errors import ContentFiltered, ContentRefused, CutOff, InvalidAnswer, InvalidRequest
 from activities.remote.http import Endpoint
 from activities.remote.model import Question
@@ -31,17 +31,21 @@ class HttpModel:
 
     async def ask(self, question: Question) -> Answer:
         """Raises RemoteError."""
-        body, headers = (
-            self._dialect.body(question.prompt, question.max_output_tokens),
-            self._dialect.headers(question.key),
-        )
+        body = self._dialect.body(question.prompt, question.max_output_tokens)
+        headers = await self.headers(question.key)
         began = time.perf_counter()
         response = await self._endpoint.post(self._dialect.url, body, headers, question.limit)
         return self.answer(response, question.limit, time.perf_counter() - began)
 
     async def check(self) -> None:
         """Whether the key and the model are good, without paying. Raises RemoteError."""
-        await self._endpoint.get(self._dialect.probe, self._dialect.headers(""))
+        await self._endpoint.get(self._dialect.probe, await self.headers(""))
+
+    async def headers(self, key: str) -> dict[str, str]:
+        """The dialect's, of one who has signed in where that is needed. Raises AuthFailed, Unreachable."""
+        if isinstance(self._dialect, SignsIn):
+            await self._dialect.sign_in()
+        return self._dialect.headers(key)
 
     def answer(self, response: Any, limit: Decimal, seconds: float, *, batch: bool = False) -> Answer:
         """The answer in a response, priced; `limit` is the price of one that does not say its tokens.

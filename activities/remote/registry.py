@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from activities.remote.anthropic import Anthropic
 from activities.remote.dialect import Dialect
+from activities.remote.google import Google
 from activities.remote.http_model import HttpModel
 from activities.remote.model import RemoteModel
 from activities.remote.openai import OpenAI
@@ -12,6 +14,8 @@ from activities.remote.simulated import Simulated
 from apprentice.settings import ProviderSettings, TaskSettings
 
 DIALECTS: dict[str, Callable[[ProviderSettings, TaskSettings], Dialect]] = {
+    "anthropic": Anthropic,
+    "google": Google,
     "openai": OpenAI,
     "openai_compatible": OpenAICompatible,
 }

@@ -8,6 +8,7 @@ https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
 from collections.abc import Iterator
 from typing import Any
 
+from apprentice.prompts import Prompt
 from apprentice.schema import compile_schema
 from apprentice.settings import TaskSettings
 
@@ -26,6 +27,18 @@ def wire_schema(settings: TaskSettings) -> tuple[dict[str, Any], bool]:
     schema = compile_schema(settings.output_schema, settings.name).json_schema()
     strict = not _free(schema) and _within_limits(schema)
     return (_strict(schema) if strict else schema), strict
+
+
+def told(prompt: Prompt, schema: str) -> str:
+    """The system prompt for a model that nothing holds to the schema: it says the schema, if it does not already."""
+    if schema in prompt.system:
+        return prompt.system
+    return f"{prompt.system}\n\nAnswer with one JSON object that fits this JSON Schema, and nothing else:\n{schema}"
+
+
+def unions(schema: dict[str, Any]) -> int:
+    """How many places of a schema may hold one thing or another."""
+    return sum("anyOf" in one for one, _ in _nested(schema))
 
 
 def _free(schema: dict[str, Any]) -> bool:

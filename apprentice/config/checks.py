@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apprentice import prices, prompts
+from apprentice import prices, prompts, thinking
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
 from apprentice.evaluators import BUILDERS
@@ -134,6 +134,8 @@ def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: 
     yield from _price(settings, currency, path)
     yield from _base_url(settings, path)
     yield from _rates(settings, path)
+    yield from _thinking(settings, path)
+    yield from _vertex(settings, path)
     if settings.idempotent and settings.provider != "openai_compatible":
         yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
     if settings.provider == "recorded":
@@ -178,6 +180,23 @@ def _address(text: str, path: KeyPath, such_as: str) -> Found:
         yield path, "must end before `?` and `#`: the API's own paths are put behind it"
     elif (ours := next((one for one in API_PATHS if url.path.rstrip("/").endswith(one)), None)) is not None:
         yield path, f"must end before {ours}, which is put behind it"
+
+
+def _thinking(settings: ProviderSettings, path: KeyPath) -> Found:
+    if (found := thinking.problem(settings)) is not None:
+        key, words = found
+        yield (*path, key), words
+    if settings.provider == "anthropic" and (settings.temperature or 0) > 1:
+        yield (*path, "temperature"), "must not be above 1 with anthropic"
+
+
+def _vertex(settings: ProviderSettings, path: KeyPath) -> Found:
+    if settings.vertex is None:
+        return
+    if settings.provider != "google":
+        yield (*path, "vertex"), f"has no effect with {settings.provider}; leave it out"
+    elif settings.api_key_env is not None:
+        yield (*path, "api_key_env"), "has no effect with vertex, which takes the machine's Google credentials"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:

@@ -55,7 +55,7 @@ class VertexSettings(Settings):
     """Gemini through Vertex AI, with the Google credentials of the machine (extra `vertex`)."""
 
     project: str = Field(min_length=1)
-    location: str = Field("global", min_length=1)
+    location: str = Field("global", pattern="^[a-z][a-z0-9-]{1,40}$", description="a region, us, eu, or global")
 
 
 Provider = Literal["simulated", "recorded", "anthropic", "openai", "google", "openai_compatible"]

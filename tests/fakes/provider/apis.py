@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
+from tests.fakes.provider.anthropic import Messages
 from tests.fakes.provider.api import Api
 from tests.fakes.provider.chat import ChatCompletions
+from tests.fakes.provider.gemini import GenerateContent
 from tests.fakes.provider.openai import Responses
 
 
@@ -16,5 +18,7 @@ class Mounted(NamedTuple):
 
 APIS: dict[str, Mounted] = {
     "openai_compatible": Mounted(ChatCompletions(), "/v1"),
+    "anthropic": Mounted(Messages(), ""),
+    "google": Mounted(GenerateContent(), "/v1beta"),
     "openai": Mounted(Responses(), "/v1"),
 }
