@@ -37,6 +37,7 @@ def status(
         frozen=accounts.frozen,
         lease=accounts.purse.lease(now),
         schema_version=settings.schema_version,
+        batch=state.batches.status(),
         days=list(state.ledger.days.values()),
         **{name: getattr(state, name) for name in COPIED},
     )

@@ -5,8 +5,26 @@ Every message is a frozen pydantic model. Money is `Decimal` in the configured c
 things anywhere in the project: the workflows, the activities, the client and the command line all speak these.
 """
 
-from apprentice.messages.actions import Action, Alert, AlertKind, Outcome, RaiseAlert, StartFineTune
+from apprentice.messages.actions import (
+    Action,
+    Alert,
+    AlertKind,
+    Enqueue,
+    Outcome,
+    RaiseAlert,
+    StartBatch,
+    StartFineTune,
+)
 from apprentice.messages.base import Message, Money, Period, Phase, Propensity, Score, Source, Split
+from apprentice.messages.batches import (
+    Backfill,
+    Backfilled,
+    BatchOutcome,
+    BatchQuestion,
+    BatchRequest,
+    BatchStatus,
+    KnownInputs,
+)
 from apprentice.messages.budget import BudgetStatus, CapStatus, Draw, Grant, Lease, Recall
 from apprentice.messages.calls import CompareCall, LocalCall, RemoteCall, Reply, SpentQuery, Standing
 from apprentice.messages.fine_tuning import (
@@ -50,6 +68,12 @@ __all__ = [
     "AlertKind",
     "Answer",
     "ApplySettings",
+    "Backfill",
+    "Backfilled",
+    "BatchOutcome",
+    "BatchQuestion",
+    "BatchRequest",
+    "BatchStatus",
     "BudgetStatus",
     "CapStatus",
     "CompareCall",
@@ -57,6 +81,7 @@ __all__ = [
     "DatasetRef",
     "DaySpend",
     "Draw",
+    "Enqueue",
     "FineTuneOutcome",
     "FineTuneRequest",
     "ForceRemote",
@@ -64,6 +89,7 @@ __all__ = [
     "Grant",
     "HistoryPoint",
     "Interval",
+    "KnownInputs",
     "Lease",
     "LocalCall",
     "Message",
@@ -91,6 +117,7 @@ __all__ = [
     "SpentQuery",
     "Split",
     "Standing",
+    "StartBatch",
     "StartFineTune",
     "TaskRequest",
     "TaskResult",

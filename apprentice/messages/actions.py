@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Literal
 
 from apprentice.messages.base import Message
+from apprentice.messages.batches import BatchOutcome, BatchQuestion, BatchRequest
 from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome
+Outcome = RequestOutcome | FineTuneOutcome | BatchOutcome
 
 
 class AlertKind(StrEnum):
@@ -39,4 +40,18 @@ class RaiseAlert(Message):
     alert: Alert
 
 
-Action = StartFineTune | RaiseAlert
+class Enqueue(Message):
+    """Put a question to those that are collected for a batch."""
+
+    type: Literal["enqueue"] = "enqueue"
+    question: BatchQuestion
+
+
+class StartBatch(Message):
+    """Send what was collected."""
+
+    type: Literal["start_batch"] = "start_batch"
+    request: BatchRequest
+
+
+Action = StartFineTune | RaiseAlert | Enqueue | StartBatch

@@ -6,6 +6,7 @@ from typing import Literal
 
 from apprentice.messages.actions import Alert
 from apprentice.messages.base import Message, Money, Phase, Score
+from apprentice.messages.batches import BatchStatus
 from apprentice.messages.budget import CapStatus, Lease
 
 
@@ -96,6 +97,7 @@ class TaskStatus(Message):
     unknown: Unknown = Unknown()
     frozen: bool = False
     lease: Lease | None = None
+    batch: BatchStatus = BatchStatus()
 
     @property
     def local_share(self) -> float:
