@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from activities.store.batches import Batches
 from activities.store.comparisons import Comparisons
 from activities.store.database import Database, open_database
 from activities.store.examples import Examples
@@ -13,7 +14,7 @@ from activities.store.versions import Versions
 
 
 class Store:
-    """Settings, journal of calls, examples, comparisons, versions. Belongs to the event loop that opened it.
+    """Settings, journal of calls, examples, batches, comparisons, versions. Belongs to the event loop that opened it.
 
     async with await Store.open("sqlite:///apprentice.db") as store:
         served = await store.journal.served("classify_ticket", "r-1")
@@ -24,6 +25,7 @@ class Store:
         self.settings = Settings(database)
         self.journal = Journal(database)
         self.examples = Examples(database)
+        self.batches = Batches(database)
         self.comparisons = Comparisons(database)
         self.versions = Versions(database)
 
