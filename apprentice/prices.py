@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apprentice import prompts
+from apprentice.schema import compile_schema
 from apprentice.settings import Price, PriceTier, ProviderSettings, TaskSettings
 
 if TYPE_CHECKING:
@@ -137,6 +138,14 @@ def reservation(task: TaskSettings, input: dict[str, Any]) -> Decimal:
     prompt = prompts.build(task, input)
     # As escaped JSON: no encoding of them is longer. The schema is sent twice: in the prompt, and as a format.
     tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps(prompt)) + estimate_tokens(prompts.schema_text(task))
+    return max(bound(settings, tokens) for settings in task.remote.providers)
+
+
+def reservation_before_0_3(task: TaskSettings, input: dict[str, Any]) -> Decimal:
+    """What runs that began before 0.3 set aside: they must decide on replay as they did."""
+    schemas = [compile_schema(spec).json_schema() for spec in (task.input_schema, task.output_schema)]
+    about = json.dumps([task.name, task.description, input])
+    tokens = OVERHEAD_TOKENS + estimate_tokens(about) + 2 * sum(estimate_tokens(json.dumps(one)) for one in schemas)
     return max(bound(settings, tokens) for settings in task.remote.providers)
 
 

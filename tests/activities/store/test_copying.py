@@ -69,12 +69,15 @@ async def test_a_store_arrives_as_it_was_and_goes_on(places: tuple[str, str], ca
     moved = copy_store(parse_url(source), parse_url(target), lambda *each: reported.append(each))
 
     assert moved.rows == {
+        "batch_items": 0,
         "settings": 1,
         "calls": 31,
         "examples": 29,
         "datasets": 1,
         "comparisons": 1,
         "versions": 1,
+        "opinions": 0,
+        "paces": 0,
     }
     assert (moved.settled, moved.unknown) == (Decimal("0.000000030"), Decimal("0.01"))
     assert ("calls", 31, 31) in reported
