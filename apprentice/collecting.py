@@ -56,7 +56,12 @@ class Collecting:
             return Asked(amount, actions)
         batches.size, batches.bytes = batches.size + 1, batches.bytes + batching.length(request)
         question = BatchQuestion(
-            request=request, batch=batches.number, reserved=amount, local=local, propensity=propensity
+            request=request,
+            batch=batches.number,
+            schema_version=batches.schema_version,
+            reserved=amount,
+            local=local,
+            propensity=propensity,
         )
         actions.append(Enqueue(question=question))
         if batches.full(settings):

@@ -10,6 +10,7 @@ from activities.local.ask import AskLocal
 from activities.local.serving import LocalModels
 from activities.notify.webhook import DeliverAlert
 from activities.remote.ask import AskRemote
+from activities.remote.batches.asking import AskBatches
 from activities.store import Store
 from activities.store.bookkeeping import Bookkeeping
 from activities.store.registering import RegisterSettings
@@ -28,11 +29,19 @@ def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Ca
     """All activities over one store; models and evaluators are shared between them."""
     models, scorer = LocalModels(), Scorer()
     fine_tuning, books = FineTuning(store, models, scorer), Bookkeeping(store, clock)
+    batches = AskBatches(store, scorer, clock)
     return [
         RegisterSettings(store, clock).register_settings,
         books.spent,
         books.reconcile,
         AskRemote(store, clock).ask_remote,
+        batches.keep_questions,
+        batches.known_inputs,
+        batches.submit_batch,
+        batches.look_batch,
+        batches.cancel_batch,
+        batches.collect_batch,
+        batches.clear_batch,
         AskLocal(store, models, clock).ask_local,
         Compare(store, scorer, clock).compare,
         fine_tuning.snapshot_dataset,

@@ -13,7 +13,7 @@ from activities.store.database import Database
 from activities.store.dialect import insert_absent
 from activities.store.tables import batch_items as table
 from activities.store.tables import examples
-from apprentice.messages import Answer, Split
+from apprentice.messages import Answer, Split, TaskRequest
 
 # A database takes so many parameters in one statement.
 AT_ONCE = 500
@@ -55,6 +55,10 @@ class Question:
     cost: Decimal | None = None
     score: float | None = None
     example: Split | None = None
+
+    @property
+    def request(self) -> TaskRequest:
+        return TaskRequest(request_id=self.request_id, task=self.task, input=self.input)
 
 
 class Batches:

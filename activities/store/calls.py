@@ -133,6 +133,11 @@ def _beside(connection: Connection, intent: Intent, now: datetime) -> Standing:
     return Standing(CallState(row.state), error=None if ours else "it was asked before", charged=_charged(row, intent))
 
 
+def is_in_doubt(connection: Connection, intent: Intent) -> bool:
+    row = _remote(rows_of(connection, intent.task, intent.request_id))
+    return row is not None and row.state == CallState.INTENT and row.admission == intent.admission
+
+
 def answered(
     connection: Connection, intent: Intent, answer: Answer, example: examples.Example | None, now: datetime
 ) -> Settled:

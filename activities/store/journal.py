@@ -51,6 +51,10 @@ class Journal:
         """
         return await self._database.write(lambda connection: calls.intend_beside(connection, intents, now))
 
+    async def is_in_doubt(self, intent: Intent) -> bool:
+        """Whether this call was begun, in this admission, and nobody knows what became of it."""
+        return await self._database.read(lambda connection: calls.is_in_doubt(connection, intent))
+
     async def failed(self, intent: Intent, error: str, now: datetime) -> None:
         """The call certainly cost nothing. It may be made again.
 
@@ -117,7 +121,9 @@ class Journal:
         return await self._database.read_bulk(spending.by_day(since, zone, task))
 
     async def forget(self, before: datetime, batch: int = 500) -> int:
-        """Delete settled calls, comparisons and questions of batches from before that time; returns how many rows. `batch` at a time.
+        """Delete settled calls, comparisons and questions of batches from before that time; returns how many rows.
+
+        `batch` rows at a time.
 
         A request that is forgotten is a new one if it comes again. Calls in doubt and examples are never deleted.
         """

@@ -19,6 +19,7 @@ class BatchQuestion(Message):
 
     request: TaskRequest
     batch: int
+    schema_version: int
     reserved: Money
     local: Answer | None = None
     propensity: Propensity = 1.0
@@ -33,6 +34,13 @@ class BatchRequest(Message):
     schema_version: int
     size: int
     window_size: int
+
+
+class BatchProgress(Message):
+    """How far a batch is. `failed` says in words why it has no results at all."""
+
+    done: bool
+    failed: str = ""
 
 
 class BatchOutcome(Message):

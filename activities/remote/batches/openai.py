@@ -135,5 +135,3 @@ def _codes(batch: dict[str, Any]) -> str:
     data = (batch.get("errors") or {}).get("data") or []
     codes = sorted({str(error.get("code"))[:60] for error in data if error.get("code")})
     return f": {', '.join(codes[:5])}" if codes else ""
-
-

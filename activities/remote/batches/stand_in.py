@@ -17,9 +17,7 @@ from apprentice.settings import ProviderSettings
 class StandInBatches:
     """Nothing is kept anywhere: a batch's name says when it was sent, and its answers are made when they are read."""
 
-    def __init__(
-        self, provider: ProviderSettings, model: RemoteModel, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, provider: ProviderSettings, model: RemoteModel, clock: Callable[[], float] = time.time) -> None:
         self._seconds = provider.simulation.batch_seconds
         self._model = model
         self._price = known_price(provider)
