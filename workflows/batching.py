@@ -21,6 +21,7 @@ from apprentice.messages import (
     Enqueue,
     KnownInputs,
     StartBatch,
+    TaskRequest,
 )
 from workflows import policies
 from workflows.batch import BatchWorkflow
@@ -78,25 +79,30 @@ class Batching:
 
     async def backfill(self, order: Backfill) -> Backfilled:
         """Take in the inputs that are not known yet, as far as a cap has room for them."""
-        hashes = {request.request_id: input_hash(request.input) for request in order.requests}
-        known = set(await self._known(sorted(set(hashes.values()))))
+        hashes = [input_hash(input) for input in order.inputs]
+        known = set(await self._known(sorted(set(hashes))))
         queued = refused = 0
         room = Room.FREE
-        for request in order.requests:
-            hashed = hashes[request.request_id]
+        for input, hashed in zip(order.inputs, hashes, strict=True):
             if hashed in known:
                 continue
             known.add(hashed)
-            asked = self._brain.backfill(request, workflow.now())
+            asked = self._brain.backfill(self._request(input, hashed), workflow.now())
             self.take(asked.actions)
             queued, refused = queued + (asked.room is Room.FREE), refused + (asked.room is not Room.FREE)
             room = asked.room if asked.room is not Room.FREE else room
         return Backfilled(
             queued=queued,
-            known=len(order.requests) - queued - refused,
+            known=len(order.inputs) - queued - refused,
             refused=refused,
             why="" if room is Room.FREE else _WHY[room],
         )
+
+    def _request(self, input: dict[str, Any], hashed: str) -> TaskRequest:
+        """The same input has the same id, so that it is paid for once; under another schema it is another question."""
+        settings = self._brain.settings
+        request_id = f"backfill-{settings.schema_version}-{hashed[:32]}"
+        return TaskRequest(request_id=request_id, task=settings.name, input=input)
 
     async def _known(self, hashes: list[str]) -> list[str]:
         settings = self._brain.settings

@@ -251,8 +251,8 @@ class TaskLifecycleWorkflow:
         if not self.brain.settings.remote.batch:
             message = f"{self.brain.settings.name} runs without `remote.batch`"
             raise ApplicationError(message, type="NoBatches", non_retryable=True)
-        for request in order.requests:
-            self._check_request(request)
+        for input in order.inputs:
+            self._check_request(TaskRequest(request_id="backfill", task=self.brain.settings.name, input=input))
 
     @workflow.signal
     def batched(self, outcome: BatchOutcome | None = None) -> None:

@@ -1,6 +1,7 @@
 """Questions that nobody waits for: collected, sent together through a provider's batch API, answered later."""
 
 from decimal import Decimal
+from typing import Any
 
 from pydantic import Field
 
@@ -89,9 +90,9 @@ class KnownInputs(Message):
 
 
 class Backfill(Message):
-    """Inputs to be answered for training only, in a batch."""
+    """Inputs to be answered for training only, in a batch: no more than fit into one request."""
 
-    requests: list[TaskRequest] = Field(max_length=BACKFILL_ROWS)
+    inputs: list[dict[str, Any]] = Field(min_length=1, max_length=BACKFILL_ROWS)
 
 
 class Backfilled(Message):

@@ -37,7 +37,8 @@ class Standing(Message):
     """What the store knows of a task when a workflow registers its settings.
 
     A task whose workflow is started anew goes on with its examples, numbers its versions and batches after those it
-    has, and has spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month began.
+    has, and has spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month
+    began.
     """
 
     settings_digest: str

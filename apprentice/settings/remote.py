@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from apprentice.settings.base import Cap, Fraction, Settings
+from apprentice.settings.base import Cap, Duration, Fraction, Settings
 
 
 class PriceTier(Settings):
@@ -121,7 +121,7 @@ class RemoteSettings(ProviderSettings):
         False, description="spot checks and backfill, which nobody waits for, go through the batch API at its discount"
     )
     batch_size: int = Field(100, ge=1, le=1000, description="questions that are collected for one batch, at most")
-    batch_every: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=7))] = Field(
+    batch_every: Duration = Field(
         timedelta(hours=1), description="a batch is sent this long after its first question at the latest"
     )
 
