@@ -77,6 +77,6 @@ class BatchApi(Protocol):
     def answer(self, response: Any, limit: Decimal) -> Answer:
         """The answer in a response, at the batch price; `limit` is the price of one that does not say its tokens.
 
-        Raises Unusable: paid, and no answer.
+        Raises Unusable: paid, and no answer; another RemoteError: it says that it failed, and cost nothing.
         """
         ...

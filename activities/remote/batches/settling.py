@@ -61,6 +61,9 @@ class Settling:
             await self._store.journal.rejected(self.intent(question), cost, why, self._clock(), text)
             await self._store.batches.ended(question, QuestionState.REJECTED, cost=cost)
             return
+        except RemoteError as error:  # it says that it failed, and was billed for nothing
+            await self._failed(question, str(error))
+            return
         try:
             example = self._example(question, answer)
             settled = await self._store.journal.answered(self.intent(question), answer, example, self._clock())
