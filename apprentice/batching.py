@@ -14,6 +14,8 @@ from apprentice import prices
 from apprentice.messages import BatchOutcome, BatchStatus, Route, RouteReason, TaskRequest
 from apprentice.settings import TaskSettings
 
+# Those whose batch API we speak.
+PROVIDERS = ("anthropic", "openai", "recorded", "simulated")
 # A file of this size is sent within the time-out of one call, and fits into every provider's limit (Google's is the
 # lowest: 20 MB for a request with the questions in it).
 MOST_BYTES = 8 * 1024 * 1024

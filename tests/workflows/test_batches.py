@@ -48,7 +48,7 @@ async def autonomous(apprentice: Apprentice, task: str) -> TaskStatus:
     assert (taken.queued, taken.known, taken.refused) == (80, 0, 0)
     await settled(apprentice, task)
     await send(apprentice, task, tickets(60, seed=2, first=1000))
-    return await until(apprentice, task, lambda status: status.phase is Phase.AUTONOMOUS)
+    return await until(apprentice, task, lambda status: status.phase is Phase.AUTONOMOUS and idle(status))
 
 
 async def books_agree(tmp_path: Path, status: TaskStatus) -> None:
@@ -66,7 +66,7 @@ async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
     settings = settings_of(remote=BATCHED, budget={"daily": "10"}, **QUICK)
     async with running(settings) as apprentice:
         before = await autonomous(apprentice, settings.name)
-        assert (before.requests, before.batch.answered) == (60, 80)
+        assert before.requests == 60
         assert (await apprentice.backfill(settings.name, tickets(80))).known == 80
 
         results = await send(apprentice, settings.name, tickets(60, seed=3, first=2000))
@@ -77,7 +77,7 @@ async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
         after = await until(apprentice, settings.name, idle)
         history = await apprentice.client.get_workflow_handle(lifecycle_id(settings.name)).fetch_history()
         batch = await apprentice.client.get_workflow_handle(batch_id(settings.name, 1)).fetch_history()
-    assert after.batch.answered == 80 + len(checked)
+    assert after.batch.answered == before.batch.answered + len(checked)
     assert after.correlation is not None
     assert before.correlation is not None
     assert after.spend > before.spend
@@ -87,3 +87,40 @@ async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
     await books_agree(tmp_path, after)
     await replayer().replay_workflow(history)
     await replayer().replay_workflow(batch)
+
+
+async def test_a_full_cap_keeps_questions_out_and_is_never_passed(
+    running: Running, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    """Of 60 inputs only as many are taken in as could all cost their bound; what they did not cost lets others in."""
+    price = {"per_request": "0.02"}
+    settings = settings_of(remote=BATCHED | {"price": price}, budget={"daily": "0.305"}, **QUICK)
+    async with running(settings) as apprentice:
+        taken = await apprentice.backfill(settings.name, tickets(60))
+        assert (taken.queued, taken.refused) == (30, 30)
+        assert "cap" in taken.why
+        status = await apprentice.status(settings.name)
+        assert status.caps[0].settled + status.caps[0].reserved <= status.caps[0].cap
+        after = await until(apprentice, settings.name, lambda status: idle(status) and status.batch.answered == 30)
+    assert after.spend == Decimal("0.30")
+    await books_agree(tmp_path, after)
+
+
+async def test_questions_that_are_collected_survive_a_rollover(
+    running: Running, settings_of: SettingsOf, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Seven questions wait, the run ends, the next one sends them when their time has come."""
+    settings = settings_of(remote=BATCHED | {"batch_every": "8s"}, **QUICK)
+    async with running(settings) as apprentice:
+        handle = apprentice.client.get_workflow_handle(lifecycle_id(settings.name))
+        first = (await handle.describe()).run_id
+        assert (await apprentice.backfill(settings.name, tickets(7))).queued == 7
+        monkeypatch.setattr("workflows.task_lifecycle.UPDATES_A_RUN", 1)
+        monkeypatch.setattr("temporalio.workflow.Info.is_continue_as_new_suggested", lambda info: True)
+        await send(apprentice, settings.name, tickets(1, first=500))
+        monkeypatch.undo()
+        await until(apprentice, settings.name, lambda status: status.batch.collected == 7 or status.batch.answered == 7)
+        after = await until(apprentice, settings.name, lambda status: status.batch.answered == 7)
+        assert (await handle.describe()).run_id != first
+    assert after.examples == 8
+    await books_agree(tmp_path, after)
