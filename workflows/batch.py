@@ -138,12 +138,7 @@ class BatchWorkflow:
         )
 
     async def _report(self, outcome: BatchOutcome) -> None:
-        self._at(f"done: {outcome.answered} answered, {outcome.failed + outcome.unusable} not")
-        parent = workflow.get_external_workflow_handle(lifecycle_id(self.request.task))
-        try:
-            await parent.signal("batched", outcome)
-        except FailureError as error:  # it was retired; the journal knows what was paid
-            workflow.logger.warning("the task %s does not hear of its batch: %s", self.request.task, error)
+        # First: from when the task has heard of it, the same questions may be asked again.
         await workflow.execute_activity(
             contract.clear_batch,
             args=[self.request.task, self.request.number],
@@ -151,6 +146,12 @@ class BatchWorkflow:
             retry_policy=policies.PERSIST,
             summary="the journal has it all",
         )
+        self._at(f"done: {outcome.answered} answered, {outcome.failed + outcome.unusable} not")
+        parent = workflow.get_external_workflow_handle(lifecycle_id(self.request.task))
+        try:
+            await parent.signal("batched", outcome)
+        except FailureError as error:  # it was retired; the journal knows what was paid
+            workflow.logger.warning("the task %s does not hear of its batch: %s", self.request.task, error)
 
 
 def _words(error: ActivityError) -> str:
