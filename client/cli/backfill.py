@@ -24,6 +24,7 @@ from client.cli import options
 from client.cli.connecting import answered, connected
 from client.cli.output import Failed, note, print_json, show, stderr
 from client.cli.requests_file import RequestsFile
+from client.cli.run import new_attempt
 from client.errors import BudgetExhausted, RequestFailed
 
 PROBLEMS_SHOWN = 10
@@ -129,12 +130,13 @@ async def _backfill(settings: TaskSettings, rows: list[dict[str, Any]], address:
 async def _at_once(apprentice: Apprentice, settings: TaskSettings, rows: list[dict[str, Any]]) -> Backfilled:
     """As ordinary requests, which the task answers as it answers any."""
     slots = asyncio.Semaphore(CONCURRENCY)
+    attempt = new_attempt()  # of the store it is asked whether it is known, not of the run of the workflow
 
     async def one(input: dict[str, Any]) -> Backfilled:
         request_id = f"{ID}-{settings.schema_version}-{input_hash(input)[:32]}"
         async with slots:
             try:
-                result = await apprentice.run(settings.name, input, request_id=request_id)
+                result = await apprentice.run(settings.name, input, request_id=request_id, attempt=attempt)
             except (BudgetExhausted, RequestFailed) as error:
                 return Backfilled(refused=1, why=str(error))
         return Backfilled(known=1) if result.trace.replayed or result.trace.copied else Backfilled(queued=1)
