@@ -70,7 +70,7 @@ class Batches:
     async def put(self, questions: list[Question], now: datetime) -> None:
         """Keep them, each unless its request is there already."""
         rows = [_row(question) | {"created_at": now} for question in questions]
-        await self._database.write(lambda connection: [insert_absent(connection, table, row) for row in rows] and None)
+        await self._database.write(lambda connection: _put(connection, rows))
 
     async def all(self, task: str, batch: int) -> list[Question]:
         """The questions of a batch, in the order of their request ids."""
@@ -122,6 +122,11 @@ _of_batch = (
     .where(table.c.task == bindparam("task"), table.c.batch == bindparam("batch"))
     .order_by(table.c.request_id)
 )
+
+
+def _put(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        insert_absent(connection, table, row)
 
 
 def _known(connection: Connection, task: str, schema_version: int, hashes: list[str]) -> set[str]:

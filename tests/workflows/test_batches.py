@@ -1,6 +1,7 @@
 """Spot checks and backfill that nobody waits for: answered in batches, learnt from when their answers come."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -78,8 +79,10 @@ async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
         history = await apprentice.client.get_workflow_handle(lifecycle_id(settings.name)).fetch_history()
         batch = await apprentice.client.get_workflow_handle(batch_id(settings.name, 1)).fetch_history()
     assert after.batch.answered == before.batch.answered + len(checked)
-    assert after.correlation is not None
-    assert before.correlation is not None
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        chances = dict(connection.execute("SELECT request_id, propensity FROM comparisons").fetchall())
+    for result in checked:
+        assert chances[result.request_id] in (result.trace.propensity, 1.0), "an unsure answer is always compared"
     assert after.spend > before.spend
     assert after.examples > before.examples
     assert [cap.reserved for cap in after.caps] == [0]
@@ -124,3 +127,17 @@ async def test_questions_that_are_collected_survive_a_rollover(
         assert (await handle.describe()).run_id != first
     assert after.examples == 8
     await books_agree(tmp_path, after)
+
+
+async def test_a_batch_that_cannot_be_sent_costs_nothing_and_is_told(
+    running: Running, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    """No configuration says so, as it is refused at load; a program may."""
+    remote = BATCHED | {"provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "batch_size": 3}
+    settings = settings_of(remote=remote, budget={"daily": "10"})
+    async with running(settings) as apprentice:
+        await apprentice.backfill(settings.name, tickets(3))
+        status = await until(apprentice, settings.name, lambda status: status.batch.failed == 3)
+    assert [status.spend, status.caps[0].reserved, status.unknown.calls] == [0, 0, 0]
+    assert ["no batch API" in alert.message for alert in status.alerts] == [True]
+    await books_agree(tmp_path, status)

@@ -87,7 +87,7 @@ async def test_a_batch_that_expires_costs_nothing_and_gives_its_money_back(
         workers.start()
         await apprentice.backfill(settings.name, tickets(QUESTIONS))
         status = await until(apprentice, settings.name, lambda status: status.batch.failed == QUESTIONS)
-        assert (status.spend, status.caps[0].settled, status.caps[0].reserved) == (0, 0, 0)
+        assert [status.spend, status.caps[0].settled, status.caps[0].reserved] == [0, 0, 0]
         assert status.unknown.calls == 0
         provider.order(fate="complete")
         again = await apprentice.backfill(settings.name, tickets(QUESTIONS))

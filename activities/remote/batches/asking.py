@@ -98,12 +98,12 @@ class AskBatches:
     async def collect_batch(self, request: BatchRequest, id: str) -> BatchOutcome:
         """What was written down before a crash stays; the rest is read again. Raises ApplicationError as above."""
         async with Heartbeater():
-            settings, api = await self._begin(request)
+            settings = await self._settings(request)
             settling = self._settling(settings)
             questions = await self._store.batches.all(request.task, request.number)
             left = {key_of(question): question for question in questions if not question.state.ended}
             if left and id:
-                await self._fetch(settings, api, id, left, settling)
+                await self._fetch(settings, self._api(request, settings), id, left, settling)
             for question in left.values():
                 await settling.unanswered(question, fetched=bool(id))
             return settling.outcome(request, await self._store.batches.all(request.task, request.number))
@@ -114,15 +114,22 @@ class AskBatches:
         await self._store.batches.clear(task, number)
 
     async def _begin(self, request: BatchRequest) -> tuple[TaskSettings, BatchApi]:
+        settings = await self._settings(request)
+        return settings, self._api(request, settings)
+
+    async def _settings(self, request: BatchRequest) -> TaskSettings:
         try:
-            settings = await self._store.settings.get(request.settings_digest)
-            if request.settings_digest not in self._apis:
-                self._apis[request.settings_digest] = batch_api(settings.remote, settings)
+            return await self._store.settings.get(request.settings_digest)
         except SettingsUnknown as refusal:
             raise ApplicationError(str(refusal), type="SettingsUnknown", non_retryable=True) from None
+
+    def _api(self, request: BatchRequest, settings: TaskSettings) -> BatchApi:
+        try:
+            if request.settings_digest not in self._apis:
+                self._apis[request.settings_digest] = batch_api(settings.remote, settings)
         except InvalidRequest as error:
             raise _failure(error) from None
-        return settings, self._apis[request.settings_digest]
+        return self._apis[request.settings_digest]
 
     def _settling(self, settings: TaskSettings) -> Settling:
         admission = activity.info().workflow_run_id or ""

@@ -67,7 +67,7 @@ async def test_a_call_beside_a_served_answer_is_paid_once_and_does_not_replace_i
     store: Store, call: Callable[..., Any], now: datetime
 ) -> None:
     made = call("a")
-    served = question(made).local
+    served = Answer(source=Source.LOCAL, output={"category": "a"}, model="m", version=1)
     await store.journal.served_locally("tickets", "r-a", made.intent.input_hash, served, False, now, "first")
     intent = replace(made.intent, admission="batch", upper_bound=Decimal("0.005"))
     (standing,) = await store.journal.intend_beside([intent], now)
