@@ -16,6 +16,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from tests.postgres import PostgresServer
+from tests.servers.llama_cpp import NoLlamaCpp
+from tests.servers.llama_cpp import find_binary as find_llama_cpp
 from tests.servers.ollama import NoOllama, OllamaServer
 from tests.servers.ollama import find_binary as find_ollama
 from workers.dev_server import DevServer, dev_server
@@ -115,3 +117,12 @@ def ollama_server() -> Iterator[OllamaServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def llama_server_binary() -> Path:
+    """llama.cpp's server, built if it is not there."""
+    try:
+        return find_llama_cpp()
+    except NoLlamaCpp as error:
+        pytest.skip(str(error))

@@ -58,6 +58,11 @@ class Health:
             self._probing = asyncio.get_running_loop().create_task(self._bring_back())
         return error
 
+    def close(self) -> None:
+        """Stop probing."""
+        if self._probing is not None:
+            self._probing.cancel()
+
     async def _bring_back(self) -> None:
         while True:
             await asyncio.sleep(self._pause)

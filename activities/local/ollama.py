@@ -18,6 +18,7 @@ a candidate with an adapter is validated the other one is slower.
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -218,8 +219,7 @@ class Ollama:
         elif made_of.model:
             body |= {"files": await self._upload(served.folder / made_of.model)}
             base = await self._show(made_of.base_model)
-            if base and base.get("template"):
-                body["template"] = base["template"]
+            body |= _manner(base or {})
         try:
             await self._call("POST", "/api/create", body, LOAD_SECONDS)
         except Refused as error:
@@ -268,7 +268,7 @@ def _completion(told: Any, tag: str) -> Completion:
             text=told["message"]["content"],
             model=tag,
             seconds=seconds,
-            cut_off=told.get("done_reason") == "length",
+            cut_off=told.get("done_reason") != "stop",  # "length"; nothing, where a word was repeated without end
             input_tokens=told.get("prompt_eval_count", 0),
             output_tokens=told.get("eval_count", 0),
             log_probabilities=_log_probabilities(told),
@@ -287,6 +287,18 @@ def _log_probabilities(told: Any) -> list[float] | None:
 
 def _size(prompt: Prompt) -> int:
     return sum(len(one["content"].encode()) for one in messages(prompt))
+
+
+def _manner(shown: dict[str, Any]) -> dict[str, Any]:
+    """How a base model is talked to, for a whole model in its place: the file may not say it, or not so well."""
+    parameters: dict[str, list[Any]] = {}
+    for line in (shown.get("parameters") or "").splitlines():
+        name, _, value = line.strip().partition(" ")
+        with suppress(ValueError):
+            parameters.setdefault(name, []).append(json.loads(value))
+    # `stop` is the one that may be there several times.
+    told = {name: values if name == "stop" else values[-1] for name, values in parameters.items()}
+    return {name: value for name, value in (("template", shown.get("template")), ("parameters", told)) if value}
 
 
 def _tag(task: str, served: Served) -> str:

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 from activities.local.embedded.adapter import Embedded
+from activities.local.llama_cpp import LlamaCpp
 from activities.local.model import LocalModel
 from activities.local.ollama import Ollama
+from activities.local.vllm import Vllm
 from apprentice.settings import TaskSettings
 
 LOCAL_MODELS: dict[str, Callable[[TaskSettings], LocalModel]] = {
     "embedded": Embedded,
+    "llama_cpp": LlamaCpp,
     "ollama": Ollama,
+    "vllm": Vllm,
 }

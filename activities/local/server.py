@@ -43,6 +43,14 @@ class Refused(Exception):
         self.text = text
 
 
+class ServerFailed(ServerDown):
+    """The server failed at one question (HTTP 5xx). `text` is for telling cases apart, never for a message."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(str(refused))
+        self.text = refused.text
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a kind of server listens by default, which GET tells its health, and what people call it."""
@@ -80,6 +88,12 @@ class Server:
 
         `until`, by the event loop's clock, is for a question that has waited before (`deadline`).
         """
+        return (await self.ask_timed(settings, path, body, until=until))[0]
+
+    async def ask_timed(
+        self, settings: LocalSettings, path: str, body: dict[str, Any], *, until: float | None = None
+    ) -> tuple[Any, float]:
+        """The same, and the seconds that the server took: without those in the line."""
         self.health.require()
         now, seconds = asyncio.get_running_loop().time, settings.timeout_seconds * SHARE_OF_TIMEOUT
         until = until or deadline(settings)
@@ -95,10 +109,10 @@ class Server:
         except Refused as error:
             self.health.succeeded()
             if error.status >= 500:
-                raise ServerDown(str(error)) from None
+                raise ServerFailed(error) from None
             raise
         self.health.succeeded()
-        return answer
+        return answer, now() - asked
 
     async def reach(self) -> None:
         """Make sure that it is there, before something that takes long. Raises ServerDown, which counts."""
@@ -120,6 +134,12 @@ class Server:
             raise ServerDown(f"{self.name} gave no answer within {seconds:g} s") from None
         except httpx.TransportError as error:
             raise ServerDown(f"{self.name} {_what_broke(error)}") from None
+
+    async def close(self) -> None:
+        """Let go of its connections and stop probing: this address is given up."""
+        self.health.close()
+        self.line.dismiss(ServerDown(f"{self.name} was stopped"))
+        await self._client.aclose()
 
     async def alive(self) -> bool:
         """Whether it answers a health probe now. Never raises."""

@@ -28,6 +28,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 _CUSTOMARY = re.compile(r"[A-Z][A-Z0-9]{0,20}(_[A-Z0-9]{1,20}){1,6}")
 
 
+_PLACE = re.compile(r"\{([A-Za-z_]+)\}")
+
+
 @dataclass(frozen=True)
 class Surroundings:
     """What a configuration is checked against: environment variables, and the folder that its paths start from."""
@@ -200,6 +203,22 @@ def local(task: TaskSettings, around: Surroundings) -> Found:
     yield from variable(settings.api_key_env, ("local", "api_key_env"), around.environ)
 
 
+def server_command(task: TaskSettings, around: Surroundings) -> Found:
+    """The command that serves a version has its places, and no unknown ones."""
+    command, path = task.local.server_command, ("local", "server_command")
+    if command is None:
+        return
+    if task.local.backend != "llama_cpp":
+        yield path, f"has no effect with the backend {task.local.backend}; leave it out"
+        return
+    places = {place for word in command for place in _PLACE.findall(word)}
+    for needed in ("model", "port"):
+        if needed not in places:
+            yield path, f"needs {{{needed}}}, as in [llama-server, -m, '{{model}}', --port, '{{port}}']"
+    for unknown in sorted(places - {"model", "adapter", "port"}):
+        yield path, f"there is no place {{{unknown[:60]}}} (there are: {{model}}, {{adapter}}, {{port}})"
+
+
 def alerts(task: TaskSettings, around: Surroundings) -> Found:
     """The variable that holds the webhook is set."""
     yield from variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
@@ -253,6 +272,7 @@ CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     providers,
     batch,
     local,
+    server_command,
     alerts,
     timezone,
 )

@@ -4,15 +4,22 @@ import os.path
 from pathlib import Path
 
 from apprentice.prices import price_of
-from apprentice.settings import ProviderSettings, StoreSettings, TaskSettings, TemporalSettings
+from apprentice.settings import LocalSettings, ProviderSettings, StoreSettings, TaskSettings, TemporalSettings
 
 
 def complete(task: TaskSettings, folder: Path) -> TaskSettings:
     """The task with its paths made absolute from `folder`, and the price list's price where it states none."""
     extra = [_complete_provider(provider, folder) for provider in task.remote.additional_providers]
     remote = _complete_provider(task.remote, folder).model_copy(update={"additional_providers": extra})
-    local = task.local.model_copy(update={"model_dir": _absolute(folder, task.local.model_dir)})
-    return task.model_copy(update={"remote": remote, "local": local})
+    return task.model_copy(update={"remote": remote, "local": _complete_local(task.local, folder)})
+
+
+def _complete_local(local: LocalSettings, folder: Path) -> LocalSettings:
+    """A base model of llama.cpp's is a file, if it is called so; any other is a name."""
+    base = local.base_model
+    if base and local.backend == "llama_cpp" and base.endswith(".gguf"):
+        base = _absolute(folder, base)
+    return local.model_copy(update={"model_dir": _absolute(folder, local.model_dir), "base_model": base})
 
 
 def _complete_provider[P: ProviderSettings](provider: P, folder: Path) -> P:

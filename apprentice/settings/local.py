@@ -40,5 +40,11 @@ class LocalSettings(Settings):
     )
     max_concurrent: int = Field(4, ge=1, description="requests that a worker has in flight at a server; more wait")
     max_waiting: int = Field(100, ge=0, description="requests that wait for the server; more go to the remote model")
+    server_command: list[str] | None = Field(
+        None,
+        description="llama_cpp: what serves a version with weights of its own, such as "
+        "[llama-server, -m, '{model}', --lora, '{adapter}', --port, '{port}']; run by the worker, which fills in the "
+        "places and leaves {adapter} and the option before it out where there is none",
+    )
     keep_alive: Duration = Field(timedelta(minutes=30), description="ollama: how long an idle model stays in memory")
     cost_per_hour: Cap = Field(Decimal(0), description="of the server while it answers, for the savings report")

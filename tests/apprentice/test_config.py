@@ -25,6 +25,7 @@ TASK = """
 REMOTE = "remote: {provider: simulated, model: claude-sonnet-4-5}\n"
 
 OLLAMA = "{backend: ollama, base_model: 'llama3.1:8b', fine_tune_backend: few_shot, "
+LLAMA_CPP = "{backend: llama_cpp, base_model: base.gguf, fine_tune_backend: few_shot, "
 
 
 def config(extra_task: str = "", extra: str = "", remote: str = REMOTE) -> Config:
@@ -611,10 +612,25 @@ def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:
         (OLLAMA + "base_url: 'localhost:11434'}", "local.base_url: expected an address such as http://localhost:11434"),
         (OLLAMA + "base_url: 'http://localhost:11434/v1'}", "local.base_url: must end before /v1 or /api"),
         (OLLAMA + "api_key_env: SERVER_KEY}", "local.api_key_env: the environment variable SERVER_KEY is not set"),
+        (OLLAMA + "server_command: [ollama]}", "local.server_command: has no effect with the backend ollama"),
+        (LLAMA_CPP + "server_command: [x, '{model}']}", "local.server_command: needs {port}, as in [llama-server,"),
+        (LLAMA_CPP + "server_command: [x, '{port}']}", "local.server_command: needs {model}, as in [llama-server,"),
+        (
+            LLAMA_CPP + "server_command: [x, '{model}', '{port}', '{lora}']}",
+            "local.server_command: there is no place {lora} (there are: {model}, {adapter}, {port})",
+        ),
     ],
 )
 def test_a_local_server_has_what_it_needs_and_nothing_that_it_ignores(local: str, expected: str) -> None:
     assert expected in only_error(text(f"local: {local}"))
+
+
+def test_a_base_model_that_is_a_file_is_relative_to_the_yaml_file_and_a_name_stays() -> None:
+    command = "server_command: [llama-server, -m, '{model}', --json, '{\"a\": 1}', --port, '{port}']"
+    task = config(f"local: {LLAMA_CPP} {command}}}").task("tickets")
+    assert task.local.base_model == "/etc/app/base.gguf"
+    named = config(f"local: {LLAMA_CPP.replace('base.gguf', 'llama3')}}}").task("tickets")
+    assert named.local.base_model == "llama3"
 
 
 def test_a_local_server_is_five_lines() -> None:

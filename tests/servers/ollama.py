@@ -82,7 +82,7 @@ class OllamaServer:
             "HOME": str(self._folder),
             "OLLAMA_HOST": f"127.0.0.1:{self.port}",
             "OLLAMA_MODELS": str(self._folder / "models"),
-            "OLLAMA_MAX_LOADED_MODELS": "4",
+            "OLLAMA_MAX_LOADED_MODELS": "20",
             "OLLAMA_NUM_PARALLEL": "4",
         }
         with self.log.open("ab") as log:
