@@ -64,7 +64,8 @@ async def books_agree(tmp_path: Path, status: TaskStatus) -> None:
 async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
     running: Running, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
-    settings = settings_of(remote=BATCHED, budget={"daily": "10"}, **QUICK)
+    often = {"sampling": QUICK["sampling"] | {"min_floor": 0.5}}
+    settings = settings_of(remote=BATCHED, budget={"daily": "10"}, **QUICK | often)
     async with running(settings) as apprentice:
         before = await autonomous(apprentice, settings.name)
         assert before.requests == 60
