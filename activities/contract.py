@@ -10,8 +10,13 @@ from temporalio import activity
 
 from apprentice.messages import (
     Alert,
+    BatchOutcome,
+    BatchProgress,
+    BatchQuestion,
+    BatchRequest,
     CompareCall,
     DatasetRef,
+    KnownInputs,
     LocalCall,
     Opinion,
     OpinionCall,
@@ -77,6 +82,54 @@ async def reconcile(task: str, order: Reconcile) -> None:
 
     Non-retryable errors: NoSuchCall, OutcomeKnown.
     """
+    raise NotImplementedError
+
+
+@activity.defn
+async def keep_questions(questions: list[BatchQuestion]) -> None:
+    """Store questions until their batch is sent."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def known_inputs(query: KnownInputs) -> list[str]:
+    """Which of these inputs need not be asked any more: their hashes."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def submit_batch(request: BatchRequest) -> str:
+    """Send what was collected, once, whatever happens; the provider's name of it. Empty: there was nothing to send.
+
+    Errors: as `ask_remote`. Those that may be tried again are.
+    """
+    raise NotImplementedError
+
+
+@activity.defn
+async def look_batch(request: BatchRequest, id: str) -> BatchProgress:
+    """How far the provider is with it."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def cancel_batch(request: BatchRequest, id: str) -> None:
+    """Ask the provider to end it."""
+    raise NotImplementedError
+
+
+@activity.defn
+async def collect_batch(request: BatchRequest, id: str) -> BatchOutcome:
+    """Write down what became of each question; all together.
+
+    Without `id` nothing can be fetched: what nobody knows of is in doubt.
+    """
+    raise NotImplementedError
+
+
+@activity.defn
+async def clear_batch(task: str, number: int) -> None:
+    """Forget the questions of a batch whose outcome is known to the task."""
     raise NotImplementedError
 
 

@@ -4,9 +4,18 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from apprentice import routing
+from apprentice import batching, routing
 from apprentice.budget import Budget, Reservation
-from apprentice.messages import Opinion, RequestOutcome, Route, RouteReason, Source, TaskRequest, Unknown
+from apprentice.messages import (
+    BatchOutcome,
+    Opinion,
+    RequestOutcome,
+    Route,
+    RouteReason,
+    Source,
+    TaskRequest,
+    Unknown,
+)
 from apprentice.prices import reservation, reservation_before_0_3
 from apprentice.purse import Purse
 from apprentice.release import TODAY, Release
@@ -143,10 +152,58 @@ class Accounts:
         state.copied += outcome.copied
         all_remote = cost
         if (served_locally or outcome.copied) and state.remote_calls:
-            all_remote += ((state.spend - state.opinions_spend) / state.remote_calls).quantize(COST_DIGITS)
+            own = state.spend - state.opinions_spend - state.batches.spend
+            all_remote += (own / state.remote_calls).quantize(COST_DIGITS)
         state.remote_calls += outcome.remote is not None and not outcome.copied
         state.all_remote += all_remote
         self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
+
+    # --- batches -----------------------------------------------------------------------------------------------
+
+    def batch_goes_on(self, now: datetime) -> bool:
+        """Whether what is set aside now counts where the rest of the batch that is being collected does."""
+        return self.budget.same(self.state.batches.key, now, self._lease_day(now))
+
+    def fund_question(self, request: TaskRequest, now: datetime, *, coaches: bool) -> Decimal | Room:
+        """Set aside what one more question of a batch can cost; if there is no room for it, what could change that.
+
+        `coaches`: it leaves the last of a cap to what only the remote model can answer. Nobody waits for it, so it
+        never waits for room either.
+        """
+        amount = batching.bound(self.settings, request)
+        if self.settings.shared_budget:
+            self.state.grants.call = max(amount, self.state.grants.call)
+        if coaches and not self._may_coach(amount, now):
+            return Room.NONE
+        room = self.room(amount, now)
+        if room is not Room.FREE:
+            return room
+        # Only a budget that counts calls too (`allowance`) says no here.
+        return amount if self.budget.add(self.state.batches.key, amount, now, self._lease_day(now)) else Room.NONE
+
+    def close_batch(self, outcome: BatchOutcome, now: datetime) -> None:
+        """Account for a batch: its money is settled at what it cost, the rest is given back."""
+        key, state = batching.reservation_key(outcome.number), self.state
+        held = state.ledger.reservations.get(key)
+        doubtful = sum(outcome.in_doubt.values(), outcome.in_doubt_besides)
+        cost = held.amount if outcome.lost and held is not None else outcome.cost + doubtful
+        if held is None and not cost:
+            return
+        reservation = self.budget.settle(key, cost, now)
+        self.purse.settle(reservation.lease, cost)
+        state.spend += cost
+        self.budget.record_spend(now, cost)
+        state.batches.ended(outcome, cost)
+        for request_id, amount in outcome.in_doubt.items():
+            self._doubt(request_id, reservation.model_copy(update={"amount": amount}))
+
+    def drop_batch(self) -> None:
+        """What was collected is not sent: its money is given back."""
+        self.budget.release(self.state.batches.key)
+
+    def _lease_day(self, now: datetime) -> str | None:
+        lease = self.purse.lease(now) if self.settings.shared_budget else None
+        return lease.day if lease else None
 
     def close_replayed(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a request that had been answered, and counted, before: only what was lost on the way is new.

@@ -68,6 +68,24 @@ class Budget:
         self.ledger.reservations[key] = Reservation(amount=amount, periods=self._periods(now), lease=lease)
         return True
 
+    def add(self, key: str, amount: Decimal, now: datetime, lease: str | None = None) -> bool:
+        """Set more aside under a key that may have some already; False, and nothing happens, without room for it.
+
+        Only within the periods and the lease in which it was begun (`same`).
+        """
+        held = self.ledger.reservations.get(key)
+        if held is None:
+            return self.reserve(key, amount, now, lease)
+        if not self.has_room(amount, now):
+            return False
+        self.ledger.reservations[key] = held.model_copy(update={"amount": held.amount + amount})
+        return True
+
+    def same(self, key: str, now: datetime, lease: str | None = None) -> bool:
+        """Whether what is set aside under the key, if anything, counts in the current periods and this lease."""
+        held = self.ledger.reservations.get(key)
+        return held is None or (held.periods == self._periods(now) and held.lease == lease)
+
     def has_room(self, amount: Decimal, now: datetime, share: Decimal = Decimal(1)) -> bool:
         """Whether `amount` fits into this share of every cap, beside all that is settled and reserved."""
         return all(self.settled(p, now) + self.reserved(p, now) + amount <= share * cap for p, cap in self._caps())
@@ -139,6 +157,14 @@ class Budget:
             spend=line.spend + spend,
             all_remote=line.all_remote + all_remote,
         )
+        while len(self.ledger.days) > DAYS_KEPT:
+            del self.ledger.days[min(self.ledger.days)]
+
+    def record_spend(self, now: datetime, spend: Decimal) -> None:
+        """Add to the day's line what was paid besides any request."""
+        day = self.calendar.now("daily", now)
+        line = self.ledger.days.get(day) or DaySpend(day=day)
+        self.ledger.days[day] = line.model_copy(update={"spend": line.spend + spend})
         while len(self.ledger.days) > DAYS_KEPT:
             del self.ledger.days[min(self.ledger.days)]
 

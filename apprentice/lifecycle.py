@@ -6,15 +6,18 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import deferral, opinions, overview, phases, prices, routing, sampling, schedule, troubles
-from apprentice.accounting import Accounts, BudgetExhausted
+from apprentice import batching, deferral, opinions, overview, phases, prices, routing, sampling, schedule, troubles
+from apprentice.accounting import Accounts, BudgetExhausted, Room
+from apprentice.collecting import Asked, Collecting
 from apprentice.confidence import shift, window
 from apprentice.messages import (
     Action,
     Alert,
     AlertKind,
+    Answer,
     ApplySettings,
     AskOpinion,
+    BatchOutcome,
     Comparison,
     FineTuneOutcome,
     FineTuneRequest,
@@ -62,6 +65,7 @@ class Lifecycle:
         self.settings = settings
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, release=release)
+        self.collecting = Collecting(self.accounts)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
         self._correlation = window.correlation(self.state.window)
@@ -76,6 +80,7 @@ class Lifecycle:
         if not self.state.examples:
             self.state.examples, self.state.holdout = standing.examples, standing.holdout
             self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
+        self.state.batches.number = max(self.state.batches.number, standing.last_batch)
         if not self.state.requests:
             self.accounts.recover(standing.spent, now)
 
@@ -83,7 +88,8 @@ class Lifecycle:
 
     def policy(self, coin: float, now: datetime) -> Route:
         """Where a request would go if money were no object. `coin` is uniform in [0, 1)."""
-        return routing.policy(self.state, coin, now)
+        route = routing.policy(self.state, coin, now)
+        return batching.postponed(route, self.settings, coaching=self.state.coaching)
 
     def admit(self, request: TaskRequest, coin: float, now: datetime, *, patient: bool = False) -> Route:
         """Where the request goes; money for a remote call is set aside. `coin` is uniform in [0, 1).
@@ -103,6 +109,17 @@ class Lifecycle:
         second = route.model_copy(update={"remote": True, "reason": reason, "propensity": 1.0})
         return self.accounts.fund(second, request, now, patient=patient)
 
+    def ask_later(self, request: TaskRequest, local: Answer, route: Route, now: datetime) -> list[Action]:
+        """Have the answer that was served checked in a batch, if a cap has room for it."""
+        propensity = route.chance_of_comparison(local.confidence)
+        asked = self.collecting.ask(request, self.digest, now, local=local, propensity=propensity, coaches=True)
+        shortage = self.accounts.shortage(now) if asked.room is Room.NONE else None
+        return [*asked.actions, *([self._alert(AlertKind.BUDGET, shortage, now)] if shortage else [])]
+
+    def backfill(self, request: TaskRequest, now: datetime) -> Asked:
+        """Have an input answered in a batch, for training only."""
+        return self.collecting.ask(request, self.digest, now)
+
     # --- learning ----------------------------------------------------------------------------------------------
 
     def observe(self, outcome: Outcome, now: datetime) -> list[Action]:
@@ -117,6 +134,8 @@ class Lifecycle:
                 actions = self._fine_tune(outcome, now)
             case Opinion():
                 return self._opinion(outcome, now)
+            case BatchOutcome():
+                actions = self._batch(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
             self.state.remember(overview.point(self.state, self._correlation, now))
@@ -126,16 +145,20 @@ class Lifecycle:
         """What the clock or the number of examples asks for; call it when `next_due` has come."""
         if self.state.forced and not routing.forced(self.state, now):
             self.state.forced, self.state.forced_until = False, None
+        batches = self.collecting.due(now)
+        for lost in self.collecting.lost(now):
+            batches += self._batch(lost, now)
         if schedule.overdue(self.state, self.settings, now):
             number = self.state.training or 0
-            return self._fine_tune(FineTuneOutcome(number=number, promoted=False, reason="it never ended"), now)
+            failed = FineTuneOutcome(number=number, promoted=False, reason="it never ended")
+            return batches + self._fine_tune(failed, now)
         reason = schedule.why_train(self.state, self.settings, now)
-        return [self._start_fine_tune(reason, now)] if reason else []
+        return [*batches, self._start_fine_tune(reason, now)] if reason else batches
 
     def next_due(self) -> datetime | None:
         """When `due` has to be called next, by the clock alone."""
         times = [self.state.forced_until if self.state.forced else None, schedule.next_due(self.state, self.settings)]
-        return min((time for time in times if time), default=None)
+        return min((time for time in [*times, self.collecting.next_due()] if time), default=None)
 
     def _request(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
         self.accounts.close(outcome, now)
@@ -172,6 +195,27 @@ class Lifecycle:
         self._set_window([*state.window, comparison])
         if state.phase is Phase.AUTONOMOUS:
             state.shift = shift.step(state.shift, score, self.settings.confidence_thresholds.coaching_trigger)
+
+    def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
+        state, batches = self.state, self.state.batches
+        if batches.under_way.pop(outcome.number, None) is None:
+            return []  # a repeat, or one that was given up
+        self.accounts.close_batch(outcome, now)
+        if outcome.schema_version == self.settings.schema_version:
+            state.examples, state.holdout = state.examples + outcome.examples, state.holdout + outcome.holdout
+        fresh = outcome.comparisons if outcome.number >= batches.fresh_from else []
+        # A version that was replaced meanwhile says nothing about its successor.
+        compared = [comparison for comparison in fresh if comparison.version == state.version]
+        self._set_window([*state.window, *compared])
+        if state.phase is Phase.AUTONOMOUS:
+            trigger = self.settings.confidence_thresholds.coaching_trigger
+            for comparison in compared:
+                state.shift = shift.step(state.shift, comparison.score, trigger)
+        actions = self._judge(now) if compared or outcome.examples else []
+        if outcome.error:
+            message = f"batch {outcome.number}, of questions nobody waits for, failed: {outcome.error[:REASON_KEPT]}"
+            actions.append(self._alert(AlertKind.PROVIDER, message, now))
+        return actions
 
     def _fine_tune(self, outcome: FineTuneOutcome, now: datetime) -> list[Action]:
         state = self.state
@@ -256,6 +300,7 @@ class Lifecycle:
             # A version may have been promoted long before the last example that this move waited for.
             return self._judge(now) if phase is Phase.COACHING else []
         self._restart_window([])
+        state.batches.fresh_from = state.batches.number + 1
         return [self._alert(AlertKind.QUALITY, f"back to the remote model: {reason}", now), *self._retrain(reason, now)]
 
     def _steer(self, correlation: Interval, now: datetime) -> list[Action]:
@@ -342,6 +387,7 @@ class Lifecycle:
                 self.accounts.reconcile(request_id, cost, now)
             case Retire():
                 state.retired = True
+                self.collecting.retire(now)
                 return []
             case ApplySettings() | SetCaps():
                 return self._apply(settings_after(order, self.settings), now)
@@ -368,6 +414,7 @@ class Lifecycle:
         state.rate, state.defer_below = 1.0, 1.0
         self._forget_opinions()
         self._restart_window([])
+        self.collecting.drop()
         state.begun = False
 
     def _forget_opinions(self) -> None:

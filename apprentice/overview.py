@@ -39,6 +39,7 @@ def status(
         troubled=troubles.present(state.troubled),
         teachers_agree=opinions.agreement(state),
         schema_version=settings.schema_version,
+        batch=state.batches.status(),
         days=list(state.ledger.days.values()),
         **{name: getattr(state, name) for name in COPIED},
     )

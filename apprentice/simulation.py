@@ -87,7 +87,9 @@ class Simulation:
         max_remote_calls: int | None = None,
         training_requests: int = 0,
     ) -> None:
-        self.brain = Lifecycle(settings)
+        # The forecast is of spot checks that are answered at once, at the full price: a batch is no dearer.
+        at_once = settings.remote.model_copy(update={"batch": False})
+        self.brain = Lifecycle(settings.model_copy(update={"remote": at_once}))
         self._training = SimulatedTraining(settings, train, evaluator)
         self._evaluator = evaluator
         self._rng = rng

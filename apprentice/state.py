@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from apprentice.batching import Batches
 from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
 from apprentice.purse import Grants
@@ -67,6 +68,7 @@ class LifecycleState(BaseModel):
     all_remote: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
     grants: Grants = Field(default_factory=Grants)
+    batches: Batches = Field(default_factory=Batches)
 
     # The remote models: who cannot answer, and how far two agree.
     troubled: list[Troubled] = []

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -18,6 +19,7 @@ from apprentice.budget import caps_of
 from apprentice.config import load_temporal
 from apprentice.messages import (
     ApplySettings,
+    Backfilled,
     BudgetStatus,
     Freeze,
     HistoryPoint,
@@ -29,6 +31,7 @@ from apprentice.messages import (
 )
 from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings, TemporalSettings
 from client import errors
+from client.backfilling import added, orders_of
 from client.connection import connect
 from client.lane import Lane
 from client.payloads import NO_SETTINGS, converter_of, largest_request
@@ -180,6 +183,20 @@ class Apprentice:
             "WorkflowType = 'TaskLifecycleWorkflow' AND ExecutionStatus = 'Running'", page_size=200
         )
         return sorted([found.id.removeprefix(LIFECYCLE_PREFIX) async for found in running])
+
+    async def backfill(self, task: str, inputs: Sequence[dict[str, Any]]) -> Backfilled:
+        """Have inputs answered for training only, in batches (`remote.batch`); what became of them, together.
+
+        An input that an example has, or a batch will, is not asked again. Raises InvalidInput, OrderRefused for a task
+        without `remote.batch`, UnknownTask, NoServer.
+        """
+        handle, missing = self._handle(task), no_task(task)
+        taken = Backfilled()
+        for order in orders_of(task, inputs, self._largest):
+            send = partial(handle.execute_update, TaskLifecycleWorkflow.backfill, order, id=str(uuid4()))
+            more = await resend(send, missing)
+            taken = added(taken, more)
+        return taken
 
     # --- the budget for all tasks ------------------------------------------------------------------------------
 

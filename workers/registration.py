@@ -11,6 +11,8 @@ from activities.local.serving import LocalModels
 from activities.notify.webhook import DeliverAlert
 from activities.remote.ask import AskRemote
 from activities.remote.asking import Teachers
+from activities.remote.batches.asking import AskBatches
+from activities.remote.pacing import Pacing
 from activities.remote.second_opinion import SecondOpinion
 from activities.store import Store
 from activities.store.bookkeeping import Bookkeeping
@@ -28,14 +30,23 @@ def utc_now() -> datetime:
 
 def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Callable[..., Any]]:
     """All activities over one store; models and evaluators are shared between them."""
-    models, scorer, teachers = LocalModels(), Scorer(), Teachers()
+    models, scorer = LocalModels(), Scorer()
+    teachers = Teachers(pacing=Pacing(store.paces, clock))
     fine_tuning, books = FineTuning(store, models, scorer), Bookkeeping(store, clock)
+    batches = AskBatches(store, scorer, clock)
     return [
         RegisterSettings(store, clock).register_settings,
         books.spent,
         books.reconcile,
         AskRemote(store, clock, teachers).ask_remote,
         SecondOpinion(store, clock, teachers, scorer).second_opinion,
+        batches.keep_questions,
+        batches.known_inputs,
+        batches.submit_batch,
+        batches.look_batch,
+        batches.cancel_batch,
+        batches.collect_batch,
+        batches.clear_batch,
         AskLocal(store, models, clock).ask_local,
         Compare(store, scorer, clock).compare,
         fine_tuning.snapshot_dataset,

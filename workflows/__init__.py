@@ -1,9 +1,10 @@
 """The durable shell: workflows that carry out what the core decides."""
 
+from workflows.batch import BatchWorkflow
 from workflows.budget import BudgetWorkflow
 from workflows.fine_tune import FineTuneWorkflow
 from workflows.task_lifecycle import TaskLifecycleWorkflow
 
-WORKFLOWS = [TaskLifecycleWorkflow, FineTuneWorkflow, BudgetWorkflow]
+WORKFLOWS = [TaskLifecycleWorkflow, FineTuneWorkflow, BatchWorkflow, BudgetWorkflow]
 
-__all__ = ["WORKFLOWS", "BudgetWorkflow", "FineTuneWorkflow", "TaskLifecycleWorkflow"]
+__all__ = ["WORKFLOWS", "BatchWorkflow", "BudgetWorkflow", "FineTuneWorkflow", "TaskLifecycleWorkflow"]

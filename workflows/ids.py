@@ -11,3 +11,8 @@ def lifecycle_id(task: str) -> str:
 def fine_tune_id(task: str, number: int) -> str:
     """Of the task's `number`th `FineTuneWorkflow`."""
     return f"{LIFECYCLE_PREFIX}{task}/fine-tune/{number}"
+
+
+def batch_id(task: str, number: int) -> str:
+    """Of the task's `number`th `BatchWorkflow`."""
+    return f"{LIFECYCLE_PREFIX}{task}/batch/{number}"

@@ -30,6 +30,9 @@ PERSIST = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_inte
 # A training job that failed for a reason of its own fails again; what is retried is a worker that died.
 TRAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=20)
 
+# Nobody waits for a batch, and a provider that is away comes back; the caller says for how long.
+BATCH = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+
 # A receiver may be down for a day.
 NOTIFY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
 NOTIFY_FOR = timedelta(hours=24)

@@ -174,6 +174,8 @@ class Serving:
         )
         self.actions = [*self.brain.observe(outcome, workflow.now()), *self._second_opinion(outcome)]
         answer = served.answer
+        if route.later and route.reason is RouteReason.SPOT_CHECK and local is served and not replayed:
+            self.actions += self.brain.ask_later(self.request, answer, route, workflow.now())
         return TaskResult(
             output=answer.output,
             request_id=self.request.request_id,

@@ -12,6 +12,9 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.messages import (
         Action,
         ApplySettings,
+        Backfill,
+        Backfilled,
+        BatchOutcome,
         FineTuneOutcome,
         ForceRemote,
         Grant,
@@ -36,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from apprentice.state import LifecycleState
     from apprentice.storable import why_not_storable
     from workflows import policies
+    from workflows.batching import Batching
     from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.errands import Errands
     from workflows.failures import named
@@ -92,6 +96,7 @@ class TaskLifecycleWorkflow:
         self.updates = 0
         self.draining = False
         self.errands = Errands(self.brain, self.burst, self.fine_tuned, self.till.advance)
+        self.batching = Batching(self.brain, self.burst, self.batched)
         self._compile()
 
     @workflow.run
@@ -102,11 +107,13 @@ class TaskLifecycleWorkflow:
         while not self._ends():
             await self._wait()
             await self.errands.run()
+            await self.batching.start()
         self.draining = True
         # What the last requests and signals ask for is still to be carried out: the next run would not know of it.
-        while self.errands.fine_tunes or not workflow.all_handlers_finished():
+        while self.errands.fine_tunes or not self._quiet():
             await self.errands.start_fine_tunes()
-            await workflow.wait_condition(lambda: bool(self.errands.fine_tunes) or workflow.all_handlers_finished())
+            await self.batching.start()
+            await workflow.wait_condition(lambda: bool(self.errands.fine_tunes) or self.batching.due() or self._quiet())
         await self.errands.heard()
         await self.till.quiet()
         if self.brain.state.retired:
@@ -144,6 +151,9 @@ class TaskLifecycleWorkflow:
     def _check(self, request: TaskRequest) -> None:
         """Refusals cost no history."""
         self._refuse_while_draining()
+        self._check_request(request)
+
+    def _check_request(self, request: TaskRequest) -> None:
         content = request.model_dump_json().encode()
         if len(content) > LARGEST_REQUEST:
             message = f"the request is {len(content):,} bytes long; {LARGEST_REQUEST:,} are the most"
@@ -222,6 +232,38 @@ class TaskLifecycleWorkflow:
         self._act(self.brain.observe(outcome, workflow.now()))
         self.story.tell(self.brain)
 
+    @workflow.update
+    async def backfill(self, order: Backfill) -> Backfilled:
+        """Have inputs answered in a batch, for training only.
+
+        Sent again, those that were taken in are known. Raises `ApplicationError` of type NoBatches or RollingOver.
+        """
+        self.updates += 1
+        try:
+            taken = await self.batching.backfill(order)
+        except ActivityError as error:
+            raise named(error) from None
+        self.till.advance()
+        return taken
+
+    @backfill.validator
+    def _check_backfill(self, order: Backfill) -> None:
+        self._refuse_while_draining()
+        if not self.brain.settings.remote.batch:
+            message = f"{self.brain.settings.name} runs without `remote.batch`"
+            raise ApplicationError(message, type="NoBatches", non_retryable=True)
+        for input in order.inputs:
+            self._check_request(TaskRequest(request_id="backfill", task=self.brain.settings.name, input=input))
+
+    @workflow.signal
+    def batched(self, outcome: BatchOutcome | None = None) -> None:
+        """A `BatchWorkflow` ended; repeats are dropped by its number."""
+        if outcome is None:
+            return
+        self._act(self.brain.observe(outcome, workflow.now()))
+        self.till.advance()
+        self.story.tell(self.brain)
+
     @workflow.signal
     def granted(self, grant: Grant | None = None) -> None:
         """The budget for all tasks has answered a draw."""
@@ -296,6 +338,7 @@ class TaskLifecycleWorkflow:
 
     def _act(self, actions: list[Action]) -> None:
         self.errands.take(actions)
+        self.batching.take(actions)
         self.story.note(self.brain)
 
     async def _wait(self) -> None:
@@ -304,13 +347,16 @@ class TaskLifecycleWorkflow:
         timeout = max(due - workflow.now(), timedelta(0)) if due else None
         try:
             await workflow.wait_condition(
-                lambda: self.errands.due() or self._ends() or self.brain.next_due() != due,
+                lambda: self.errands.due() or self.batching.due() or self._ends() or self.brain.next_due() != due,
                 timeout=timeout,
                 timeout_summary="next by the clock",
             )
         except TimeoutError:
             self._act(self.brain.due(workflow.now()))
             self.story.tell(self.brain)
+
+    def _quiet(self) -> bool:
+        return workflow.all_handlers_finished() and self.batching.idle
 
     def _ends(self) -> bool:
         return self.brain.state.retired or self._rolls_over()

@@ -117,6 +117,27 @@ def _write_intent(connection: Connection, intent: Intent, now: datetime, *, agai
     return connection.execute(_again, key | changed).rowcount > 0
 
 
+def intend_beside(connection: Connection, intents: list[Intent], now: datetime) -> list[Standing]:
+    return [_beside(connection, intent, now) for intent in intents]
+
+
+def _beside(connection: Connection, intent: Intent, now: datetime) -> Standing:
+    row = _remote(rows_of(connection, intent.task, intent.request_id))
+    if row is None or row.state == CallState.FAILED:
+        if _write_intent(connection, intent, now, again=row is not None):
+            return Standing(None)
+        row = _remote(rows_of(connection, intent.task, intent.request_id))
+    if row is None or row.input_hash != intent.input_hash:
+        return Standing(None, error="the request id stands for another input")
+    ours = row.admission == intent.admission
+    return Standing(CallState(row.state), error=None if ours else "it was asked before", charged=_charged(row, intent))
+
+
+def is_in_doubt(connection: Connection, intent: Intent) -> bool:
+    row = _remote(rows_of(connection, intent.task, intent.request_id))
+    return row is not None and row.state == CallState.INTENT and row.admission == intent.admission
+
+
 def answered(
     connection: Connection, intent: Intent, answer: Answer, example: examples.Example | None, now: datetime
 ) -> Settled:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Delete, Table, delete, select, tuple_
 
 from activities.store.records import CallState
-from activities.store.tables import calls, comparisons
+from activities.store.tables import batch_items, calls, comparisons
 
 _DONE = [CallState.ANSWERED.value, CallState.FAILED.value, CallState.REJECTED.value]
 
@@ -18,6 +18,11 @@ def old_calls(connection: Connection, before: datetime, batch: int) -> int:
 
 def old_comparisons(connection: Connection, before: datetime, batch: int) -> int:
     return _delete(connection, comparisons, comparisons.c.created_at < before, batch)
+
+
+def old_questions(connection: Connection, before: datetime, batch: int) -> int:
+    """Of batches whose task went away before it heard of them; their calls are in the journal."""
+    return _delete(connection, batch_items, batch_items.c.created_at < before, batch)
 
 
 def _delete(connection: Connection, table: Table, old: object, batch: int) -> int:

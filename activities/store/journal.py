@@ -44,6 +44,17 @@ class Journal:
         """
         return await self._database.write(lambda connection: calls.answered(connection, intent, answer, example, now))
 
+    async def intend_beside(self, intents: list[Intent], now: datetime) -> list[Standing]:
+        """`intend` for calls whose answers nobody waits for: also of requests that have their answer, of another model.
+
+        Where a call is neither ours to make nor was begun in this admission, `Standing.error` says why.
+        """
+        return await self._database.write(lambda connection: calls.intend_beside(connection, intents, now))
+
+    async def is_in_doubt(self, intent: Intent) -> bool:
+        """Whether this call was begun, in this admission, and nobody knows what became of it."""
+        return await self._database.read(lambda connection: calls.is_in_doubt(connection, intent))
+
     async def failed(self, intent: Intent, error: str, now: datetime) -> None:
         """The call certainly cost nothing. It may be made again.
 
@@ -113,12 +124,14 @@ class Journal:
         return await self._database.read_bulk(spending.by_day(since, zone, task))
 
     async def forget(self, before: datetime, batch: int = 500) -> int:
-        """Delete settled calls and comparisons from before that time; returns how many rows. `batch` at a time.
+        """Delete settled calls, comparisons and questions of batches from before that time; returns how many rows.
+
+        `batch` rows at a time.
 
         A request that is forgotten is a new one if it comes again. Calls in doubt and examples are never deleted.
         """
         forgotten = 0
-        for part in (forgetting.old_calls, forgetting.old_comparisons):
+        for part in (forgetting.old_calls, forgetting.old_comparisons, forgetting.old_questions):
             some = partial(part, before=before, batch=batch)
             while deleted := await self._database.write(some):
                 forgotten += deleted

@@ -35,6 +35,7 @@ class RegisterSettings:
             examples=dataset.train + dataset.holdout,
             holdout=dataset.holdout,
             last_version=max((version.version for version in versions), default=0),
+            last_batch=await self._store.batches.last(settings.name),
             schema_version=version,
             spent={str(day.day): day.settled + day.unknown for day in spent},
         )

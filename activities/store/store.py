@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from activities.store.batches import Batches
 from activities.store.comparisons import Comparisons
 from activities.store.database import Database, open_database
 from activities.store.examples import Examples
@@ -15,7 +16,7 @@ from activities.store.versions import Versions
 
 
 class Store:
-    """Settings, journal of calls, examples, comparisons, opinions, versions, paces. Of the loop that opened it.
+    """Settings, journal, examples, batches, comparisons, opinions, versions, paces. Of the loop that opened it.
 
     async with await Store.open("sqlite:///apprentice.db") as store:
         served = await store.journal.served("classify_ticket", "r-1")
@@ -26,6 +27,7 @@ class Store:
         self.settings = Settings(database)
         self.journal = Journal(database)
         self.examples = Examples(database)
+        self.batches = Batches(database)
         self.comparisons = Comparisons(database)
         self.opinions = Opinions(database)
         self.versions = Versions(database)

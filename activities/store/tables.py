@@ -19,7 +19,7 @@ from activities.store.columns import Json, Money, RowId, UtcTime
 
 # Raised with every change of a table below, which is a module of `migrations.versions` too: an old store is upgraded
 # when it is opened, a newer one refused, none is half understood.
-SCHEMA = 3
+SCHEMA = 4
 
 metadata = MetaData()
 
@@ -160,6 +160,32 @@ opinions = Table(
     Column("score", Float, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
+
+# Questions of batches that are collected or under way; gone once the task has heard what became of them.
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("task", String(63), nullable=False),
+    Column("request_id", String(200), nullable=False),
+    Column("batch", Integer, nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("input_hash", String(64), nullable=False),
+    Column("input", Json, nullable=False),
+    Column("local", Text),
+    Column("propensity", Float, nullable=False),
+    Column("reserved", Money, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("provider_batch", String(200)),
+    Column("cost", Money),
+    Column("score", Float),
+    Column("example", String(7)),
+    Column("created_at", UtcTime, nullable=False),
+    PrimaryKeyConstraint("task", "request_id"),
+)
+
+Index("batch_items_by_batch", batch_items.c.task, batch_items.c.batch)
+Index("batch_items_by_input", batch_items.c.task, batch_items.c.schema_version, batch_items.c.input_hash)
+Index("batch_items_by_age", batch_items.c.created_at)
 
 versions = Table(
     "versions",

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apprentice import prices, prompts, thinking
+from apprentice import batching, prices, prompts, thinking
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
 from apprentice.evaluators import BUILDERS
@@ -285,6 +285,17 @@ def _zone_by_city(name: str) -> str:
     return f"; did you mean `{zone}`?" if zone else ""
 
 
+def batch(task: TaskSettings, around: Surroundings) -> Found:
+    """The main model, to which batches go, has a batch API."""
+    remote = task.remote
+    if remote.batch and remote.provider not in batching.PROVIDERS:
+        yield (
+            ("remote", "batch"),
+            f"the provider {remote.provider} has no batch API that apprentice speaks (those that have: "
+            f"{', '.join(batching.PROVIDERS)}); leave it out",
+        )
+
+
 CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     samples,
     schemas,
@@ -292,6 +303,7 @@ CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     evaluator,
     compared_fields,
     providers,
+    batch,
     local,
     server_command,
     shares,

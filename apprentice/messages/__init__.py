@@ -5,8 +5,28 @@ Every message is a frozen pydantic model. Money is `Decimal` in the configured c
 things anywhere in the project: the workflows, the activities, the client and the command line all speak these.
 """
 
-from apprentice.messages.actions import Action, Alert, AlertKind, AskOpinion, Outcome, RaiseAlert, StartFineTune
+from apprentice.messages.actions import (
+    Action,
+    Alert,
+    AlertKind,
+    AskOpinion,
+    Enqueue,
+    Outcome,
+    RaiseAlert,
+    StartBatch,
+    StartFineTune,
+)
 from apprentice.messages.base import Message, Money, Period, Phase, Propensity, Score, Source, Split
+from apprentice.messages.batches import (
+    Backfill,
+    Backfilled,
+    BatchOutcome,
+    BatchProgress,
+    BatchQuestion,
+    BatchRequest,
+    BatchStatus,
+    KnownInputs,
+)
 from apprentice.messages.budget import BudgetStatus, CapStatus, Draw, Grant, Lease, Recall
 from apprentice.messages.calls import (
     CompareCall,
@@ -60,6 +80,13 @@ __all__ = [
     "Answer",
     "ApplySettings",
     "AskOpinion",
+    "Backfill",
+    "Backfilled",
+    "BatchOutcome",
+    "BatchProgress",
+    "BatchQuestion",
+    "BatchRequest",
+    "BatchStatus",
     "BudgetStatus",
     "CapStatus",
     "CompareCall",
@@ -67,6 +94,7 @@ __all__ = [
     "DatasetRef",
     "DaySpend",
     "Draw",
+    "Enqueue",
     "FineTuneOutcome",
     "FineTuneRequest",
     "ForceRemote",
@@ -74,6 +102,7 @@ __all__ = [
     "Grant",
     "HistoryPoint",
     "Interval",
+    "KnownInputs",
     "Lease",
     "LocalCall",
     "Message",
@@ -103,6 +132,7 @@ __all__ = [
     "SpentQuery",
     "Split",
     "Standing",
+    "StartBatch",
     "StartFineTune",
     "TaskRequest",
     "TaskResult",

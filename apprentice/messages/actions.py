@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Literal
 
 from apprentice.messages.base import Message
+from apprentice.messages.batches import BatchOutcome, BatchQuestion, BatchRequest
 from apprentice.messages.calls import Opinion, OpinionCall
 from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome | Opinion
+Outcome = RequestOutcome | FineTuneOutcome | Opinion | BatchOutcome
 
 
 class AlertKind(StrEnum):
@@ -47,4 +48,18 @@ class AskOpinion(Message):
     call: OpinionCall
 
 
-Action = StartFineTune | RaiseAlert | AskOpinion
+class Enqueue(Message):
+    """Put a question to those that are collected for a batch."""
+
+    type: Literal["enqueue"] = "enqueue"
+    question: BatchQuestion
+
+
+class StartBatch(Message):
+    """Send what was collected."""
+
+    type: Literal["start_batch"] = "start_batch"
+    request: BatchRequest
+
+
+Action = StartFineTune | RaiseAlert | AskOpinion | Enqueue | StartBatch

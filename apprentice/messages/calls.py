@@ -38,14 +38,16 @@ class RemoteCall(Message):
 class Standing(Message):
     """What the store knows of a task when a workflow registers its settings.
 
-    A task whose workflow is started anew goes on with its examples, numbers its versions after those it has, and has
-    spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month began.
+    A task whose workflow is started anew goes on with its examples, numbers its versions and batches after those it
+    has, and has spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month
+    began.
     """
 
     settings_digest: str
     examples: int = 0
     holdout: int = 0
     last_version: int = 0
+    last_batch: int = 0
     schema_version: int | None = None
     spent: dict[str, Money] = {}
 

@@ -57,7 +57,8 @@ class Route(Message):
 
     `propensity` is the probability that the remote model would be asked, given everything known at that time;
     `reserved` is the upper bound of the call's price, already set aside; `degraded` says that the budget kept a
-    remote answer away; `defer_below` is the confidence under which the local answer is not served.
+    remote answer away; `defer_below` is the confidence under which the local answer is not served. `later`: the remote
+    model is asked in a batch, after the local answer was served.
     """
 
     remote: bool
@@ -68,6 +69,7 @@ class Route(Message):
     degraded: bool = False
     version: int | None = None
     defer_below: Score = 0.0
+    later: bool = False
 
     @property
     def fair(self) -> bool:

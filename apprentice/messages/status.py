@@ -6,6 +6,7 @@ from typing import Literal
 
 from apprentice.messages.actions import Alert
 from apprentice.messages.base import Message, Money, Phase, Score
+from apprentice.messages.batches import BatchStatus
 from apprentice.messages.budget import CapStatus, Lease
 
 
@@ -121,6 +122,7 @@ class TaskStatus(Message):
     lease: Lease | None = None
     troubled: list[Troubled] = []
     teachers_agree: Interval | None = None
+    batch: BatchStatus = BatchStatus()
 
     @property
     def local_share(self) -> float:

@@ -1,11 +1,12 @@
 """The remote models: who is asked, at what price, how it behaves."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
 
-from apprentice.settings.base import Cap, Fraction, Settings
+from apprentice.settings.base import Cap, Duration, Fraction, Settings
 
 
 class PriceTier(Settings):
@@ -42,6 +43,7 @@ class Simulation(Settings):
     error_rate: Fraction = Field(0.0, description="share of attempts that fail with a retryable error")
     noise: Fraction = Field(0.0, description="share of answers that are wrong")
     seed: int = Field(0, description="of latency, errors and noise")
+    batch_seconds: float = Field(30.0, ge=0, le=86_400, description="how long a batch takes (`remote.batch`)")
 
 
 class RateLimits(Settings):
@@ -119,6 +121,10 @@ class RemoteSettings(ProviderSettings):
     )
     batch: bool = Field(
         False, description="spot checks and backfill, which nobody waits for, go through the batch API at its discount"
+    )
+    batch_size: int = Field(100, ge=1, le=1000, description="questions that are collected for one batch, at most")
+    batch_every: Duration = Field(
+        timedelta(hours=1), description="a batch is sent this long after its first question at the latest"
     )
 
     @property

@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": ("apply", "Start the configuration's tasks, or update those that run."),
     "run": ("run", "Answer one request."),
     "batch": ("batch", "Answer a file of requests; goes on where it was interrupted."),
+    "backfill": ("backfill", "Have a file of inputs answered for training only, after telling what it may cost."),
     "status": ("status", "How all tasks stand, or everything about one."),
     "watch": ("watch", "The status, live."),
     "doctor": ("doctor", "Ask every provider and server once; says what is wrong."),

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.messages import Interval, Lease, Phase, TaskStatus
+from apprentice.messages import BatchStatus, Interval, Lease, Phase, TaskStatus
 
 PHASE_STYLES = {Phase.COLLECTING: "yellow", Phase.COACHING: "cyan", Phase.AUTONOMOUS: "green"}
 VERSIONS_SHOWN = ALERTS_SHOWN = 5
@@ -97,6 +97,15 @@ def _facts(status: TaskStatus) -> RenderableType:
     return Padding(table, (1, 0), expand=False)
 
 
+def _batches(status: TaskStatus) -> str:
+    batch = status.batch
+    lost = f", {batch.unusable:,} unusable, {batch.failed:,} failed" if batch.unusable or batch.failed else ""
+    return (
+        f"{batch.collected:,} questions collected, {batch.under_way:,} under way, {batch.answered:,} answered{lost}, "
+        f"for {money(batch.spend, status.currency)}"
+    )
+
+
 def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
     yield "correlation", _correlation(status)
     yield "checked", f"{status.sampling_rate:.1%} of requests go to both models"
@@ -112,6 +121,8 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         yield "in trouble", f"{one.provider} {one.model} since {moment(one.since)}, {one.error}: {one.message}"
     if status.teachers_agree is not None:
         yield "teachers", _agreement(status.teachers_agree)
+    if status.batch != BatchStatus():
+        yield "batches", _batches(status)
     if status.schema_version > 1:
         yield "schema", f"version {status.schema_version}"
     yield "examples", f"{status.examples:,}, of which {status.holdout:,} are held out"

@@ -327,6 +327,12 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
             "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://host/v1?key=1'}",
             "remote.base_url: must end before",
         ),
+        (
+            "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://host/v1', batch: true}",
+            "tasks[0].remote.batch: the provider openai_compatible has no batch API",
+        ),
+        ("remote: {batch_every: 0s}", "tasks[0].remote.batch_every: must be greater than"),
+        ("remote: {batch_size: 0}", "tasks[0].remote.batch_size: must be greater than"),
         ("remote: {base_url: 'http://host/v1'}", "remote.base_url: has no effect with simulated"),
         ("remote: {idempotent: true}", "remote.idempotent: has no effect with simulated"),
         ("remote: {additional_providers: [{provider: simulated}]}", "remote.additional_providers[0].model: is missing"),

@@ -29,6 +29,9 @@ EXPECTED = {
 }
 
 
+# Workflows that came after the recorded release. `test_batches` replays its own.
+SINCE = {"BatchWorkflow"}
+
 RUNNERS: dict[str, WorkflowRunner] = {
     "as the worker": UnsandboxedWorkflowRunner(),
     # The worker does without, because nothing in a workflow asks for a clock, a coin or a file: here it would show.
@@ -64,7 +67,7 @@ def test_there_is_a_history_of_every_workflow_and_every_scene() -> None:
     names = {file.name.partition(".")[0] for file in TODAYS}
     assert names == EXPECTED
     assert {name.partition("_")[0] for name in names} == SCENES.keys()
-    assert {type_of(read(file)) for file in TODAYS} == {workflow.__name__ for workflow in WORKFLOWS}
+    assert {type_of(read(file)) for file in TODAYS} == {workflow.__name__ for workflow in WORKFLOWS} - SINCE
 
 
 def test_the_histories_are_small_and_tell_nothing_of_who_recorded_them() -> None:

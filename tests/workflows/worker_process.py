@@ -19,6 +19,7 @@ from typing import Any, Self
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.store.batches import Batches
 from activities.store.journal import Journal
 from workers.worker import worker
 from workflows import task_lifecycle
@@ -79,6 +80,20 @@ def die_after(name: str) -> None:
     setattr(Journal, name, last)
 
 
+def die_around(name: str) -> None:
+    """Let this process die around the sending of a batch: after the intents, or before its name is written."""
+    place, before = (Batches, True) if name == "sent" else (Journal, False)
+    operation = getattr(place, name)
+
+    @wraps(operation)
+    async def last(*arguments: Any, **named: Any) -> Any:
+        if not before:
+            await operation(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(place, name, last)
+
+
 async def run(address: str, store_url: str, task_queue: str) -> None:
     """Work until killed."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
@@ -92,10 +107,13 @@ if __name__ == "__main__":
     parser.add_argument("store_url")
     parser.add_argument("task_queue")
     parser.add_argument("--die-after")
+    parser.add_argument("--die-around", choices=["intend_beside", "sent"])
     parser.add_argument("--events-a-run", type=int)
     options = parser.parse_args()
     if options.events_a_run:
         task_lifecycle.EVENTS_A_RUN = options.events_a_run
     if options.die_after:
         die_after(options.die_after)
+    if options.die_around:
+        die_around(options.die_around)
     asyncio.run(run(options.address, options.store_url, options.task_queue))

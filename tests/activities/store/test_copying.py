@@ -69,6 +69,7 @@ async def test_a_store_arrives_as_it_was_and_goes_on(places: tuple[str, str], ca
     moved = copy_store(parse_url(source), parse_url(target), lambda *each: reported.append(each))
 
     assert moved.rows == {
+        "batch_items": 0,
         "settings": 1,
         "calls": 31,
         "examples": 29,

@@ -1,0 +1,1 @@
+"""Providers' batch APIs: many questions sent together, answered within a day, at a discount."""
