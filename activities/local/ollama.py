@@ -40,6 +40,7 @@ PLACE = Place("Ollama", "http://localhost:11434", "/api/version")
 LOAD_SECONDS = 600.0
 """For what moves gigabytes: uploading a file, making a model, loading it into memory."""
 SHOW_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 CHUNK = 1024 * 1024
 SEED = 0
 BYTES_PER_TOKEN = 3.0
@@ -81,10 +82,10 @@ class Ollama:
             self._require_room(prompt, loaded)
             try:
                 question = self._question(prompt, loaded.tag)
-                told = await self._server.ask(self._local, "/api/chat", question, until=until)
+                told, seconds = await self._server.ask_timed(self._local, "/api/chat", question, until=until)
             except Refused as error:
                 raise self._refused(error, version, loaded.tag) from None
-        return to_answer(self._settings, version, _completion(told, loaded.tag))
+        return to_answer(self._settings, version, _completion(told, loaded.tag, seconds))
 
     async def load(self, version: int) -> None:
         """Make the model if it is not there, load it, and see it answer. Raises ModelUnavailable, ServerDown."""
@@ -113,7 +114,11 @@ class Ollama:
     async def _tries(self, base: str) -> str:
         body = {**self._question(Prompt("", (), "1"), base), "format": "json"}
         body["options"] |= {"num_predict": 1}
-        told = await self._call("POST", "/api/chat", body, LOAD_SECONDS)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                told = await self._call("POST", "/api/chat", body, LOAD_SECONDS)
+        except TimeoutError:
+            return f"it was not loaded within {CHECK_SECONDS:g} s"
         return "with log-probabilities" if _log_probabilities(told) else "without log-probabilities (no confidence)"
 
     # --- asking --------------------------------------------------------------------------------------------------
@@ -174,7 +179,7 @@ class Ollama:
         try:
             self._require_room(prompt, loaded)
             told = await self._call("POST", "/api/chat", self._question(prompt, loaded.tag), LOAD_SECONDS)
-            completion = _completion(told, loaded.tag)
+            completion = _completion(told, loaded.tag, 0.0)
             read(self._settings, completion)
             if completion.input_tokens:
                 loaded = loaded._replace(bytes_per_token=_size(prompt) / completion.input_tokens)
@@ -212,20 +217,22 @@ class Ollama:
         if await self._show(tag) is not None:
             return tag
         made_of = served.made_of
-        body: dict[str, Any] = {"model": tag, "stream": False}
         if made_of.adapter:
             await self._require(made_of.base_model, served.version)
-            body |= {"from": made_of.base_model, "adapters": await self._upload(served.folder / made_of.adapter)}
-        elif made_of.model:
-            body |= {"files": await self._upload(served.folder / made_of.model)}
-            base = await self._show(made_of.base_model)
-            body |= _manner(base or {})
         try:
-            await self._call("POST", "/api/create", body, LOAD_SECONDS)
-        except Refused as error:
+            await self._call("POST", "/api/create", await self._recipe(served, tag), LOAD_SECONDS)
+        except (Refused, OSError) as error:
             reason = f"Ollama cannot make a model of {served.folder} ({error}); see the server's log"
             raise self._unavailable(served.version, reason) from None
         return tag
+
+    async def _recipe(self, served: Served, tag: str) -> dict[str, Any]:
+        """What `/api/create` is told, the files it names being at the server."""
+        made_of, told = served.made_of, {"model": tag, "stream": False}
+        if made_of.adapter:
+            return {**told, "from": made_of.base_model, "adapters": await self._upload(served.folder / made_of.adapter)}
+        base = await self._show(made_of.base_model) or {}
+        return {**told, **_manner(base), "files": await self._upload(served.folder / (made_of.model or ""))}
 
     async def _upload(self, path: Path) -> dict[str, str]:
         """Name and digest of each file, all of them at the server."""
@@ -260,14 +267,14 @@ class Ollama:
         return ModelUnavailable(self._settings.name, version, reason)
 
 
-def _completion(told: Any, tag: str) -> Completion:
-    """What Ollama said. Raises ServerDown if it is not what Ollama says."""
+def _completion(told: Any, tag: str, seconds: float) -> Completion:
+    """What Ollama said; `seconds` where it does not say how long the model took. Raises ServerDown if it is no Ollama."""
     try:
-        seconds = (told.get("prompt_eval_duration", 0) + told.get("eval_duration", 0)) / 1e9
+        own = (told.get("prompt_eval_duration", 0) + told.get("eval_duration", 0)) / 1e9
         return Completion(
             text=told["message"]["content"],
             model=tag,
-            seconds=seconds,
+            seconds=own or seconds,
             cut_off=told.get("done_reason") != "stop",  # "length"; nothing, where a word was repeated without end
             input_tokens=told.get("prompt_eval_count", 0),
             output_tokens=told.get("eval_count", 0),
