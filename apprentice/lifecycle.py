@@ -41,6 +41,7 @@ from apprentice.messages import (
     VersionStatus,
 )
 from apprentice.orders import settings_after
+from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -50,11 +51,13 @@ REASON_KEPT = 500  # characters of a fine-tune's reason: a trainer's error can b
 class Lifecycle:
     """One task's brain over its state."""
 
-    def __init__(self, settings: TaskSettings, state: LifecycleState | None = None, *, spares: bool = True) -> None:
-        """`spares`: coaching stops before the last of a cap is spent."""
+    def __init__(
+        self, settings: TaskSettings, state: LifecycleState | None = None, *, release: Release = TODAY
+    ) -> None:
+        """`release`: by whose rules."""
         self.settings = settings
         self.state = state or LifecycleState()
-        self.accounts = Accounts(settings, self.state, spares=spares)
+        self.accounts = Accounts(settings, self.state, release=release)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
         self._correlation = window.correlation(self.state.window)

@@ -23,11 +23,12 @@ with workflow.unsafe.imports_passed_through():
 
 
 class BudgetStart(Message):
-    """Input of a run; `state` is what the run before it left."""
+    """Input of a run; `state` is what the run before it left. `fresh`: what was spent is still to be learnt."""
 
     settings: BudgetSettings
     state: TreasuryState | None = None
     drawn: list[Draw] = Field(default_factory=list)
+    fresh: bool = False
 
 
 @workflow.defn
@@ -35,7 +36,7 @@ class BudgetWorkflow:
     @workflow.init
     def __init__(self, start: BudgetStart) -> None:
         self.treasury = Treasury(start.settings, start.state or TreasuryState())
-        self.fresh = start.state is None
+        self.fresh = start.fresh or start.state is None
         self.drawn = list(start.drawn)
         self.letters: list[Letter] = []
         self.audits: dict[str, asyncio.Task[None]] = {}
@@ -56,7 +57,7 @@ class BudgetWorkflow:
         while self.letters:
             await self._deliver()
         workflow.continue_as_new(
-            BudgetStart(settings=self.treasury.settings, state=self.treasury.state, drawn=self.drawn)
+            BudgetStart(settings=self.treasury.settings, state=self.treasury.state, drawn=self.drawn, fresh=self.fresh)
         )
 
     @workflow.signal

@@ -38,8 +38,8 @@ class Line:
                 place.set_exception(error)
 
     async def _enter(self, at_once: int, room: int) -> None:
-        if self.in_flight < at_once and not self._waiting:
-            self.in_flight += 1
+        if self.in_flight < at_once:
+            self.in_flight += 1  # those who wait have lower limits
             return
         if len(self._waiting) >= room:
             raise ServerBusy(f"{self.in_flight} questions are in flight at the server and {room} wait already")

@@ -10,12 +10,15 @@ from activities.store.errors import StoreError
 _EXAMPLES = "sqlite:///apprentice.db or postgresql://user@host/database"
 
 
-def parse_url(url: str) -> URL:
-    """The URL of a store with the driver we use. Raises StoreError for one that cannot be a store."""
+def parse_url(url: str, name: str = "store.url") -> URL:
+    """The URL of a store with the driver we use. Raises StoreError for one that cannot be a store.
+
+    `name` is what the user knows it by: the key, or the option.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError(f"store.url is not a database URL; write it like {_EXAMPLES}") from None
+        raise StoreError(f"{name} is not a database URL; write it like {_EXAMPLES}") from None
     match parsed.get_backend_name():
         case "sqlite":
             return _file(parsed)

@@ -39,7 +39,7 @@ def migrate(
     The copy is one transaction: whatever happens in the middle, the store stays as it was and the target empty, and
     the command can be run again. Every row is read back and compared. PGPASSWORD or ~/.pgpass can hold the password.
     """
-    source, target = parse_url(load(config, os.environ).store.url), parse_url(to)
+    source, target = parse_url(load(config, os.environ).store.url), parse_url(to, "--to")
     began = time.monotonic()
     with _progress(not json) as report:
         moved = copy_store(source, target, report)

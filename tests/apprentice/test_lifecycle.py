@@ -251,6 +251,16 @@ def test_a_call_in_doubt_is_reconciled_once_in_the_period_in_which_it_was_made()
     assert late.state.spend == late.status(tomorrow).caps[0].settled == Decimal(0)
 
 
+@pytest.mark.parametrize("replayed", [True, False])
+def test_what_a_local_answer_cost_is_counted_against_no_cap(replayed: bool) -> None:
+    brain = Lifecycle(capped("1"))
+    route = brain.admit(request(1), 0.0, T0)
+    costly = local_answer(1).model_copy(update={"cost": PRICE * 50})
+    # In the remote answer's place: the request had been served before, by the local model.
+    brain.observe(RequestOutcome(request_id="r1", route=route, remote=costly, local=costly, replayed=replayed), T0)
+    assert (brain.state.spend, brain.status(T0).caps[0].settled) == (Decimal(0), Decimal(0))
+
+
 def test_what_a_replayed_request_lost_is_counted_too() -> None:
     brain = Lifecycle(capped("1"))
     route = brain.admit(request(1), 0.0, T0)

@@ -17,6 +17,7 @@ from temporalio.client import WorkflowHandle
 from activities.store import Store
 from apprentice.messages import BudgetStatus, Freeze, Retire, SetCaps, TaskResult
 from apprentice.settings import BudgetSettings, TaskSettings
+from apprentice.treasury_state import TreasuryState
 from client import Apprentice
 from client.errors import BudgetExhausted
 from tests.conftest import DevEnv
@@ -210,3 +211,11 @@ async def test_the_budget_rolls_over_with_tasks_drawing_from_it(
         assert (await running.budget.describe()).run_id != first
         assert made == 50
         assert await running.paid() == Decimal("0.50")
+
+
+def test_a_budget_that_rolls_over_before_it_learnt_what_was_spent_learns_it_after() -> None:
+    """Else what was spent while there were no caps would be free."""
+    settings = BudgetSettings(daily=Decimal(1))
+    unlearnt = BudgetStart(settings=settings, state=TreasuryState(), fresh=True)
+    assert BudgetWorkflow(unlearnt).fresh
+    assert not BudgetWorkflow(unlearnt.model_copy(update={"fresh": False})).fresh

@@ -13,7 +13,15 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.local.ask import AskLocal
 from activities.local.embedded.student import Student
-from activities.local.model import LocalModel, version_dir
+from activities.local.model import (
+    BadAnswer,
+    LocalError,
+    LocalModel,
+    ModelUnavailable,
+    ServerBusy,
+    ServerDown,
+    version_dir,
+)
 from activities.local.serving import LocalModels
 from activities.remote.ask import AskRemote
 from activities.store import Store
@@ -133,3 +141,42 @@ async def test_a_model_that_takes_its_time_is_not_taken_for_dead(store: Store, s
     environment.on_heartbeat = lambda *details: beats.append(details)
     await environment.run(AskLocal(store, Slow(), now).ask_local, call_of(settings, "first", serves=True))
     assert len(beats) >= 2
+
+
+class Failing(LocalModels):
+    """Gives no answer, for a reason that has a name."""
+
+    def __init__(self, error: LocalError) -> None:
+        super().__init__()
+        self._error = error
+
+    def of(self, settings: TaskSettings) -> LocalModel:
+        model = super().of(settings)
+
+        async def fail(input: dict[str, Any], version: int) -> Answer:
+            raise self._error
+
+        model.answer = fail  # type: ignore[method-assign]
+        return model
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ServerDown("it is down"), ServerBusy("it is busy"), BadAnswer("it is nonsense"), ModelUnavailable("t", 1, "gone")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_why_there_is_no_local_answer_is_named_and_not_retried(
+    store: Store, settings: TaskSettings, error: LocalError
+) -> None:
+    call = call_of(settings, "first", serves=True)
+    with pytest.raises(ApplicationError, match=str(error)) as told:
+        await ActivityEnvironment().run(AskLocal(store, Failing(error), now).ask_local, call)
+    assert told.value.type == type(error).__name__
+    assert told.value.non_retryable
+    assert await store.journal.served(settings.name, "r") is None
+
+
+async def test_another_prompt_is_another_model(settings: TaskSettings) -> None:
+    models, changed = LocalModels(), settings.model_copy(update={"description": "sort the tickets"})
+    assert models.of(settings) is models.of(settings.model_copy(update={"schema_version": 9}))
+    assert models.of(settings) is not models.of(changed)

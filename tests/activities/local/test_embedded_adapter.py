@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,29 @@ async def test_the_least_recently_used_version_is_dropped(
         await model.load(1)
     await model.load(2)
     assert loads == ["v0001", "v0002", "v0003", "v0004", "v0002"]
+
+
+async def test_a_version_that_is_unloaded_is_loaded_again_when_it_is_asked(
+    settings: TaskSettings,
+) -> None:
+    save(settings, 1)
+    model = Embedded(settings)
+    await model.load(1)
+    (version_dir(settings, 1)).rename(version_dir(settings, 2))
+    assert (await model.answer({"text": "hello"}, 1)).version == 1
+    await model.unload(1)
+    await model.unload(7)
+    with pytest.raises(ModelUnavailable):
+        await model.answer({"text": "hello"}, 1)
+
+
+async def test_its_time_costs_what_the_machine_costs(settings: TaskSettings) -> None:
+    save(settings, 1)
+    local = settings.local.model_copy(update={"cost_per_hour": Decimal(3600)})
+    answer = await Embedded(settings.model_copy(update={"local": local})).answer({"text": "hello"}, 1)
+    assert float(answer.cost) == pytest.approx(answer.latency_seconds, abs=1e-8)
+    assert (await Embedded(settings).answer({"text": "hello"}, 1)).cost == 0
+
+
+async def test_check_names_what_is_installed(settings: TaskSettings) -> None:
+    assert (await Embedded(settings).check()).startswith("embedded: scikit-learn ")

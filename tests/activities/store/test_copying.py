@@ -75,6 +75,8 @@ async def test_a_store_arrives_as_it_was_and_goes_on(places: tuple[str, str], ca
         "datasets": 1,
         "comparisons": 1,
         "versions": 1,
+        "opinions": 0,
+        "paces": 0,
     }
     assert (moved.settled, moved.unknown) == (Decimal("0.000000030"), Decimal("0.01"))
     assert ("calls", 31, 31) in reported

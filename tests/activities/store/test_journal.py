@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -167,6 +167,19 @@ async def test_a_local_answer_is_served_again_with_its_degraded_mark(
     newer = local.model_copy(update={"version": 4})
     second = await store.journal.served_locally("tickets", "r-a", hashed, newer, False, now, "second")
     assert first == second == await store.journal.served("tickets", "r-a") == Served(local, True, hashed, "first")
+
+
+async def test_what_a_local_answer_cost_is_no_spend(store: Store, call: Make, now: datetime, local: Answer) -> None:
+    paid, hashed = call("a"), call("b").intent.input_hash
+    await paid.make(store)
+    costly = local.model_copy(update={"cost": Decimal("0.25")})
+    await store.journal.served_locally("tickets", "r-b", hashed, costly, False, now, "first")
+    assert await store.journal.spend("tickets") == paid.answer.cost
+    by_day = await store.journal.spend_by_day(now - timedelta(days=1), UTC)
+    assert sum((day.settled for day in by_day), Decimal(0)) == paid.answer.cost
+    again = await store.journal.served("tickets", "r-b")
+    assert again is not None
+    assert again.answer.cost == Decimal("0.25")
 
 
 async def test_what_was_served_first_stays_served(store: Store, call: Make, now: datetime, local: Answer) -> None:

@@ -57,3 +57,9 @@ async def test_the_store_moves_to_postgresql_once_no_worker_uses_it(tmp_path: Pa
     assert code == 2
     assert "is not empty" in err
     assert PASSWORD not in out + err + json.dumps(report)
+
+
+async def test_a_target_that_cannot_be_is_named_by_its_option(tmp_path: Path) -> None:
+    code, _, err = await apprentice("--config", str(config(tmp_path)), "store", "migrate", "--to", "nonsense")
+    assert code == 2
+    assert "--to is not a database URL" in err
