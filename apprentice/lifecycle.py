@@ -177,6 +177,7 @@ class Lifecycle:
                 train=outcome.train,
                 holdout=outcome.holdout,
                 holdout_mean=outcome.validation.mean if outcome.validation else None,
+                prompt_version=outcome.prompt_version,
             )
         )
         if outcome.promoted and outcome.validation is not None:

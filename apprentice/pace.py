@@ -18,7 +18,7 @@ Tokens are counted as reserved until the call is settled to its real ones.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 MINUTE = 60.0
@@ -81,7 +81,7 @@ class State:
 
     def dump(self) -> str:
         """As JSON, at most a few KiB."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
 
 
 def load(text: str | None) -> State:

@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
         DatasetRef,
         FineTuneOutcome,
         FineTuneRequest,
+        TrainingJob,
         TrainingRequest,
         Validation,
         ValidationRequest,
@@ -32,7 +33,7 @@ class FineTuneWorkflow:
     async def run(self, request: FineTuneRequest) -> FineTuneOutcome:
         try:
             dataset = await self._snapshot()
-            await self._train(dataset)
+            job = await self._train(dataset)
             validation = await self._validate(dataset)
             promoted, reason = judge(validation, request.promotion_threshold)
             outcome = FineTuneOutcome(
@@ -42,6 +43,7 @@ class FineTuneWorkflow:
                 train=dataset.train,
                 holdout=dataset.holdout,
                 validation=validation,
+                prompt_version=job.prompt_version,
             )
             await self._record(outcome)
         except ActivityError as error:
@@ -72,9 +74,9 @@ class FineTuneWorkflow:
             summary="freeze the data set",
         )
 
-    async def _train(self, dataset: DatasetRef) -> None:
+    async def _train(self, dataset: DatasetRef) -> TrainingJob:
         self._at(f"training on {dataset.train} examples")
-        await workflow.execute_activity(
+        return await workflow.execute_activity(
             contract.train,
             TrainingRequest(
                 task=self.request.task,
@@ -118,6 +120,7 @@ class FineTuneWorkflow:
             train=outcome.train,
             holdout=outcome.holdout,
             holdout_mean=outcome.validation.mean if outcome.validation else None,
+            prompt_version=outcome.prompt_version,
         )
         await workflow.execute_activity(
             contract.record_version,

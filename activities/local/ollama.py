@@ -17,16 +17,13 @@ a candidate with an adapter is validated the other one is slower.
 """
 
 import asyncio
-import hashlib
-import json
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from activities.local.completion import Completion, messages, read, schema_of, to_answer
 from activities.local.grammar import for_grammar
 from activities.local.model import BadAnswer, ModelUnavailable, ServerBusy, ServerDown
+from activities.local.ollama_models import LOAD_SECONDS, SHOW_SECONDS, Models
 from activities.local.served import Served, prompt_for, read_version
 from activities.local.server import Place, Refused, deadline, server_at
 from activities.local.warm import Warm
@@ -37,10 +34,7 @@ from apprentice.schema_sample import sample
 from apprentice.settings import TaskSettings
 
 PLACE = Place("Ollama", "http://localhost:11434", "/api/version")
-LOAD_SECONDS = 600.0
-"""For what moves gigabytes: uploading a file, making a model, loading it into memory."""
-SHOW_SECONDS = 10.0
-CHUNK = 1024 * 1024
+CHECK_SECONDS = 10.0
 SEED = 0
 BYTES_PER_TOKEN = 3.0
 """Of a prompt, before the model has counted one: fewer than any language model needs for text."""
@@ -69,6 +63,7 @@ class Ollama:
         self._local = settings.local
         self._schema = for_grammar(schema_of(settings))
         self._server = server_at(PLACE, settings.local)
+        self._models = Models(settings, self._server)
         self._warm: Warm[Loaded] = Warm(self._load, self._release)
         self._server.on_return(self._revive)
 
@@ -81,10 +76,10 @@ class Ollama:
             self._require_room(prompt, loaded)
             try:
                 question = self._question(prompt, loaded.tag)
-                told = await self._server.ask(self._local, "/api/chat", question, until=until)
+                told, seconds = await self._server.ask_timed(self._local, "/api/chat", question, until=until)
             except Refused as error:
                 raise self._refused(error, version, loaded.tag) from None
-        return to_answer(self._settings, version, _completion(told, loaded.tag))
+        return to_answer(self._settings, version, _completion(told, loaded.tag, seconds))
 
     async def load(self, version: int) -> None:
         """Make the model if it is not there, load it, and see it answer. Raises ModelUnavailable, ServerDown."""
@@ -103,7 +98,7 @@ class Ollama:
         base = self._local.base_model or ""
         try:
             found = await self._call("GET", "/api/version", None, SHOW_SECONDS)
-            await self._require(base, None)
+            await self._models.require(base, None)
             return f"Ollama {found['version']} at {self._server.url}: {base} is there, {await self._tries(base)}"
         except Refused as error:
             raise ServerDown(f"{error}: is `local.base_url` right?") from None
@@ -113,7 +108,11 @@ class Ollama:
     async def _tries(self, base: str) -> str:
         body = {**self._question(Prompt("", (), "1"), base), "format": "json"}
         body["options"] |= {"num_predict": 1}
-        told = await self._call("POST", "/api/chat", body, LOAD_SECONDS)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                told = await self._call("POST", "/api/chat", body, LOAD_SECONDS)
+        except TimeoutError:
+            return f"it was not loaded within {CHECK_SECONDS:g} s"
         return "with log-probabilities" if _log_probabilities(told) else "without log-probabilities (no confidence)"
 
     # --- asking --------------------------------------------------------------------------------------------------
@@ -159,9 +158,9 @@ class Ollama:
     async def _load(self, version: int) -> Loaded:
         served = await asyncio.to_thread(read_version, self._settings, version)
         await self._server.reach()
-        tag = await self._make(served) if served.made_of.trained else served.made_of.base_model
+        tag = await self._models.make(served) if served.made_of.trained else served.made_of.base_model
         if not served.made_of.trained:
-            await self._require(tag, version)
+            await self._models.require(tag, version)
         loaded = await self._see_it_answer(Loaded(served, tag))
         self._server.users[loaded.weights].add((id(self), version))
         return loaded
@@ -174,7 +173,7 @@ class Ollama:
         try:
             self._require_room(prompt, loaded)
             told = await self._call("POST", "/api/chat", self._question(prompt, loaded.tag), LOAD_SECONDS)
-            completion = _completion(told, loaded.tag)
+            completion = _completion(told, loaded.tag, 0.0)
             read(self._settings, completion)
             if completion.input_tokens:
                 loaded = loaded._replace(bytes_per_token=_size(prompt) / completion.input_tokens)
@@ -204,55 +203,6 @@ class Ollama:
         with suppress(ServerDown, ServerBusy, Refused):
             await self._call("POST", "/api/chat", {"model": loaded.tag, "messages": [], "keep_alive": 0}, SHOW_SECONDS)
 
-    # --- making --------------------------------------------------------------------------------------------------
-
-    async def _make(self, served: Served) -> str:
-        """The tag of a trained version, made at the server if it is not there."""
-        tag = _tag(self._settings.name, served)
-        if await self._show(tag) is not None:
-            return tag
-        made_of = served.made_of
-        body: dict[str, Any] = {"model": tag, "stream": False}
-        if made_of.adapter:
-            await self._require(made_of.base_model, served.version)
-            body |= {"from": made_of.base_model, "adapters": await self._upload(served.folder / made_of.adapter)}
-        elif made_of.model:
-            body |= {"files": await self._upload(served.folder / made_of.model)}
-            base = await self._show(made_of.base_model)
-            body |= _manner(base or {})
-        try:
-            await self._call("POST", "/api/create", body, LOAD_SECONDS)
-        except Refused as error:
-            reason = f"Ollama cannot make a model of {served.folder} ({error}); see the server's log"
-            raise self._unavailable(served.version, reason) from None
-        return tag
-
-    async def _upload(self, path: Path) -> dict[str, str]:
-        """Name and digest of each file, all of them at the server."""
-        digests = {}
-        for file in _files(path):
-            digest = f"sha256:{await asyncio.to_thread(_sha256, file)}"
-            try:
-                await self._call("HEAD", f"/api/blobs/{digest}", None, SHOW_SECONDS)
-            except Refused:
-                await self._call("POST", f"/api/blobs/{digest}", _content(file), LOAD_SECONDS)
-            digests[file.name] = digest
-        return digests
-
-    async def _require(self, model: str, version: int | None) -> None:
-        if await self._show(model) is None:
-            where = "" if self._local.base_url is None else f" where {self._server.url} runs"
-            raise self._unavailable(version, f"Ollama does not have {model}: run `ollama pull {model}`{where}")
-
-    async def _show(self, model: str) -> dict[str, Any] | None:
-        try:
-            shown: dict[str, Any] = await self._call("POST", "/api/show", {"model": model}, SHOW_SECONDS)
-        except Refused as error:
-            if error.status in (400, 404):
-                return None
-            raise ServerDown(str(error)) from None
-        return shown
-
     async def _call(self, method: str, path: str, body: Any, seconds: float) -> Any:
         return await self._server.call(method, path, body, seconds=seconds)
 
@@ -260,14 +210,14 @@ class Ollama:
         return ModelUnavailable(self._settings.name, version, reason)
 
 
-def _completion(told: Any, tag: str) -> Completion:
-    """What Ollama said. Raises ServerDown if it is not what Ollama says."""
+def _completion(told: Any, tag: str, seconds: float) -> Completion:
+    """What Ollama said; `seconds` where it does not say how long the model took. Raises ServerDown."""
     try:
-        seconds = (told.get("prompt_eval_duration", 0) + told.get("eval_duration", 0)) / 1e9
+        own = (told.get("prompt_eval_duration", 0) + told.get("eval_duration", 0)) / 1e9
         return Completion(
             text=told["message"]["content"],
             model=tag,
-            seconds=seconds,
+            seconds=own or seconds,
             cut_off=told.get("done_reason") != "stop",  # "length"; nothing, where a word was repeated without end
             input_tokens=told.get("prompt_eval_count", 0),
             output_tokens=told.get("eval_count", 0),
@@ -287,46 +237,3 @@ def _log_probabilities(told: Any) -> list[float] | None:
 
 def _size(prompt: Prompt) -> int:
     return sum(len(one["content"].encode()) for one in messages(prompt))
-
-
-def _manner(shown: dict[str, Any]) -> dict[str, Any]:
-    """How a base model is talked to, for a whole model in its place: the file may not say it, or not so well."""
-    parameters: dict[str, list[Any]] = {}
-    for line in (shown.get("parameters") or "").splitlines():
-        name, _, value = line.strip().partition(" ")
-        with suppress(ValueError):
-            parameters.setdefault(name, []).append(json.loads(value))
-    # `stop` is the one that may be there several times.
-    told = {name: values if name == "stop" else values[-1] for name, values in parameters.items()}
-    return {name: value for name, value in (("template", shown.get("template")), ("parameters", told)) if value}
-
-
-def _tag(task: str, served: Served) -> str:
-    """Named by what it is made of, without reading it: a version's files are written once and never changed."""
-    content = hashlib.sha256(served.made_of.model_dump_json().encode())
-    for part in filter(None, (served.made_of.adapter, served.made_of.model)):
-        for file in _files(served.folder / part):
-            about = file.stat()
-            content.update(f"{file.name} {about.st_size} {about.st_mtime_ns}\n".encode())
-    return f"apprentice-{task}:v{served.version:04d}-{content.hexdigest()[:12]}"
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """The file, or the files of an adapter's folder that Ollama reads."""
-    if path.is_file():
-        yield path
-        return
-    for file in sorted(path.iterdir()):
-        if file.suffix == ".safetensors" or file.name == "adapter_config.json":
-            yield file
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-async def _content(file: Path) -> AsyncIterator[bytes]:
-    with file.open("rb") as stream:
-        while chunk := await asyncio.to_thread(stream.read, CHUNK):
-            yield chunk

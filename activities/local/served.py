@@ -13,11 +13,12 @@ from apprentice.settings import TaskSettings
 
 
 class Served(NamedTuple):
-    """A version as it lies on disk."""
+    """A version as it lies on disk. `shown` are its examples as they stand in the prompt."""
 
     version: int
     folder: Path
     made_of: ServedVersion
+    shown: tuple[tuple[str, str], ...] = ()
 
 
 def read_version(settings: TaskSettings, version: int) -> Served:
@@ -37,20 +38,22 @@ def read_version(settings: TaskSettings, version: int) -> Served:
     for part in filter(None, (made_of.adapter, made_of.model)):
         if not (folder / part).exists():
             raise unavailable(f"{folder / part} is missing")
-    now = prompts.version(settings)
+    try:
+        now = prompts.version(settings)
+        shown = tuple(
+            (prompts.build(settings, one.input).user, prompts.answer_text(one.output)) for one in made_of.examples
+        )
+    except PromptError as error:
+        raise ModelUnavailable(settings.name, version, str(error)) from None
     if made_of.trained and made_of.prompt_version != now:
         raise unavailable(f"it was trained with prompt {made_of.prompt_version}, the task's is {now} now")
-    return Served(version, folder, made_of)
+    return Served(version, folder, made_of, shown)
 
 
 def prompt_for(settings: TaskSettings, served: Served, input: dict[str, Any]) -> Prompt:
     """The task's prompt with the version's own examples after the task's. Raises ModelUnavailable."""
     try:
         prompt = prompts.build(settings, input)
-        shown = tuple(
-            (prompts.build(settings, one.input).user, prompts.answer_text(one.output))
-            for one in served.made_of.examples
-        )
     except PromptError as error:
         raise ModelUnavailable(settings.name, served.version, str(error)) from None
-    return prompt._replace(turns=prompt.turns + shown)
+    return prompt._replace(turns=prompt.turns + served.shown)

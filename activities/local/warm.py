@@ -91,7 +91,7 @@ class Warm[T]:
     async def _ready(self, version: int, place: _Place[T]) -> T:
         try:
             return await asyncio.shield(place.loading)  # one caller's end must not end the load for the others
-        except LocalError:
+        except Exception:
             if self._places.get(version) is place:
                 del self._places[version]  # so that it is tried again
             raise

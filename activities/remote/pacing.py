@@ -140,7 +140,8 @@ class Pacing:
         if until is None:
             return
         wait = until - self._now()
-        if wait > self._patience:
+        # Without limits of ours an attempt has no time for waiting besides the provider's time-out.
+        if wait > STEP:
             raise RateLimited("the provider asked to be left alone", wait)
         if wait > 0:
             await asyncio.sleep(wait)

@@ -13,6 +13,7 @@ from activities.local.model import ModelUnavailable
 from activities.local.serving import LocalModels
 from activities.store import Store
 from activities.training.registry import TRAINING_RUNNERS
+from apprentice import prompts
 from apprentice.evaluators import EvaluatorError
 from apprentice.messages import (
     Comparison,
@@ -58,7 +59,7 @@ class FineTuning:
                 job = await runner.poll(job, settings)
         if job.status is not TrainingStatus.SUCCEEDED:
             raise ApplicationError(job.error or str(job.status), type="TrainingFailed", non_retryable=True)
-        return job
+        return job.model_copy(update={"prompt_version": prompts.version(settings)})
 
     @activity.defn(name="validate")
     async def validate(self, request: ValidationRequest) -> Validation:

@@ -57,7 +57,10 @@ class TrainingRequest(Message):
 
 
 class TrainingJob(Message):
-    """A training job as its runner sees it. `model` names the result: a path or a provider's model id."""
+    """A training job as its runner sees it. `model` names the result: a path or a provider's model id.
+
+    `prompt_version` is of the prompt that the task had when it was trained (`apprentice.prompts`).
+    """
 
     id: str
     task: str
@@ -65,6 +68,7 @@ class TrainingJob(Message):
     status: TrainingStatus
     model: str | None = None
     error: str | None = None
+    prompt_version: str | None = None
 
 
 class ValidationRequest(Message):
@@ -104,3 +108,4 @@ class FineTuneOutcome(Message):
     train: int = 0
     holdout: int = 0
     validation: Validation | None = None
+    prompt_version: str | None = None

@@ -51,7 +51,10 @@ class Unknown(Message):
 
 
 class VersionStatus(Message):
-    """One model version: how it did on the hold-out set and what became of it."""
+    """One model version: how it did on the hold-out set and what became of it.
+
+    `prompt_version` is of the prompt that it was trained under; None if nobody knows.
+    """
 
     version: int
     state: Literal["promoted", "retired", "rejected", "failed"]
@@ -60,6 +63,7 @@ class VersionStatus(Message):
     train: int
     holdout: int
     holdout_mean: Score | None = None
+    prompt_version: str | None = None
 
 
 class TaskStatus(Message):

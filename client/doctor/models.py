@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from activities.local.model import ModelUnavailable
+from activities.local.model import LocalError
 from activities.local.serving import LocalModels
 from activities.remote.errors import RemoteError
 from activities.remote.registry import remote_model
@@ -55,4 +55,4 @@ def servers(config: Config) -> Iterator[tuple[str, TaskSettings]]:
 
 async def local(subject: str, task: TaskSettings) -> Finding:
     """A local model server, and the base model in it."""
-    return await found(subject, LocalModels().of(task).check(), ModelUnavailable)
+    return await found(subject, LocalModels().of(task).check(), LocalError)

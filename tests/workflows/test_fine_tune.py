@@ -19,6 +19,7 @@ from temporalio.testing import TimeSkipper
 from activities.store import Store
 from activities.store.examples import Examples
 from activities.training.embedded import folder_of
+from apprentice import prompts
 from apprentice.messages import AlertKind, DatasetRef, FineTuneOutcome, Phase, Retrain, Split
 from apprentice.settings import RemoteSettings, TaskSettings
 from client import Apprentice
@@ -98,9 +99,11 @@ async def test_a_candidate_that_passes_is_promoted_warmed_and_told_to_the_task(
     assert status.version == 1
     assert [(version.version, version.state) for version in status.versions] == [(1, "promoted")]
     assert status.versions[0].reason == outcome.reason
+    assert status.versions[0].prompt_version == outcome.prompt_version == prompts.version(settings)
     async with await Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         stored = await store.versions.all(settings.name)
     assert [(version.version, version.state) for version in stored] == [(1, "promoted")]
+    assert stored[0].prompt_version == outcome.prompt_version
 
 
 async def test_a_candidate_below_the_threshold_is_rejected_and_the_status_says_why(

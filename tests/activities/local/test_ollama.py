@@ -207,6 +207,7 @@ async def test_a_version_is_swapped_under_load_and_no_request_fails(make_setting
     async def call(number: int) -> None:
         while not stop.is_set():
             answers.append(await model.answer({"text": f"caller {number}"}, serving))
+            await asyncio.sleep(0.02)
 
     async with asyncio.TaskGroup() as callers:
         for number in range(8):
