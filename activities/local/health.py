@@ -31,6 +31,7 @@ class Health:
         self._pause = PROBE_SECONDS
         self._why: str | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def down(self) -> bool:
@@ -51,7 +52,7 @@ class Health:
         """A question met no server, a broken connection or silence. Returns what to raise."""
         error = self._error(why)
         self._failures += 1
-        if self._failures >= FAILURES and not self.down:
+        if self._failures >= FAILURES and not self.down and not self._closed:
             self._why = why
             _log.warning("%s is down: %s", self._name, why)
             self._went_down(error)
@@ -59,7 +60,8 @@ class Health:
         return error
 
     def close(self) -> None:
-        """Stop probing."""
+        """Probe no more: whatever still fails, this address is given up."""
+        self._closed = True
         if self._probing is not None:
             self._probing.cancel()
 

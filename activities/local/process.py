@@ -165,10 +165,13 @@ class ModelProcess:
     async def _end(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            await server.close()
+            server.give_up()
         running, self._running = self._running, None
         if running is not None:
             await asyncio.to_thread(running.end)
+        if server is not None:
+            await self._quiet.wait()  # what was in flight meets a broken connection, at once
+            await server.close()
 
 
 class Running:

@@ -135,10 +135,14 @@ class Server:
         except httpx.TransportError as error:
             raise ServerDown(f"{self.name} {_what_broke(error)}") from None
 
-    async def close(self) -> None:
-        """Let go of its connections and stop probing: this address is given up."""
+    def give_up(self) -> None:
+        """Stop probing it, and send away all who wait: nothing will answer at this address any more."""
         self.health.close()
         self.line.dismiss(ServerDown(f"{self.name} was stopped"))
+
+    async def close(self) -> None:
+        """Let go of its connections. Nothing may be in flight."""
+        self.give_up()
         await self._client.aclose()
 
     async def alive(self) -> bool:
