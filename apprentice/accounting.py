@@ -142,7 +142,9 @@ class Accounts:
             all_remote += (state.spend / state.remote_calls).quantize(COST_DIGITS)
         state.remote_calls += outcome.remote is not None and not outcome.copied
         state.all_remote += all_remote
-        self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
+        local_cost = outcome.local.cost.quantize(COST_DIGITS) if outcome.local else Decimal(0)
+        state.local_cost += local_cost
+        self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote, local_cost=local_cost)
 
     def close_replayed(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a request that had been answered, and counted, before: only what was lost on the way is new.

@@ -6,7 +6,7 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import deferral, overview, phases, routing, sampling, schedule
+from apprentice import deferral, outage, overview, phases, rollback, routing, sampling, schedule
 from apprentice.accounting import Accounts, BudgetExhausted
 from apprentice.confidence import shift, window
 from apprentice.messages import (
@@ -16,7 +16,6 @@ from apprentice.messages import (
     ApplySettings,
     Comparison,
     FineTuneOutcome,
-    FineTuneRequest,
     ForceRemote,
     Freeze,
     Interval,
@@ -30,6 +29,7 @@ from apprentice.messages import (
     Resume,
     Retire,
     Retrain,
+    RolledBack,
     Route,
     RouteReason,
     SetCaps,
@@ -38,9 +38,9 @@ from apprentice.messages import (
     StartFineTune,
     TaskRequest,
     TaskStatus,
-    VersionStatus,
 )
 from apprentice.orders import settings_after
+from apprentice.promotion import verdict
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -50,9 +50,17 @@ REASON_KEPT = 500  # characters of a fine-tune's reason: a trainer's error can b
 class Lifecycle:
     """One task's brain over its state."""
 
-    def __init__(self, settings: TaskSettings, state: LifecycleState | None = None, *, spares: bool = True) -> None:
-        """`spares`: coaching stops before the last of a cap is spent."""
+    def __init__(
+        self,
+        settings: TaskSettings,
+        state: LifecycleState | None = None,
+        *,
+        spares: bool = True,
+        tells_outages: bool = True,
+    ) -> None:
+        """`spares`: coaching stops before the last of a cap is spent. `tells_outages`: begin and end of each."""
         self.settings = settings
+        self.tells_outages = tells_outages
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, spares=spares)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
@@ -108,6 +116,8 @@ class Lifecycle:
                 actions = self._request(outcome, now)
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
+            case RolledBack():
+                actions = self._rolled_back(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
             self.state.remember(overview.point(self.state, self._correlation, now))
@@ -140,9 +150,12 @@ class Lifecycle:
         if starved or outcome.error == BudgetExhausted.__name__:
             shortage = self.accounts.shortage(now)
             actions += [self._alert(AlertKind.BUDGET, shortage, now)] if shortage else []
-        if route is not None and route.reason is RouteReason.LOCAL_FAILED and state.failed_version != route.version:
-            state.failed_version = route.version
-            message = f"version {route.version} cannot answer; its requests go to the remote model within budget"
+        if self.tells_outages:
+            told = outage.notice(state.health, outcome, now)
+            return actions + ([self._alert(AlertKind.LOCAL, told, now)] if told else [])
+        if (version := outage.first_of_version(state.failed_version, outcome)) is not None:
+            state.failed_version = version
+            message = f"version {version} cannot answer; its requests go to the remote model within budget"
             actions.append(self._alert(AlertKind.QUALITY, message, now))
         return actions
 
@@ -164,23 +177,20 @@ class Lifecycle:
             return []  # a repeat, or one that was given up
         state.training = None
         state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout)
-        failed, reason = outcome.validation is None, outcome.reason[:REASON_KEPT]
-        state.record(
-            VersionStatus(
-                version=outcome.number,
-                state="failed" if failed else "promoted" if outcome.promoted else "rejected",
-                reason=reason,
-                at=now,
-                train=outcome.train,
-                holdout=outcome.holdout,
-                holdout_mean=outcome.validation.mean if outcome.validation else None,
-            )
-        )
+        reason = outcome.reason[:REASON_KEPT]
+        state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
             self._restart_window(outcome.validation.comparisons)
-        if failed:
+        if outcome.validation is None:
             return [self._alert(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
+        return self._judge(now)
+
+    def _rolled_back(self, done: RolledBack, now: datetime) -> list[Action]:
+        if done.version == self.state.version:
+            return []
+        rollback.switch(self.state, done, now)
+        self._restart_window(done.validation.comparisons)
         return self._judge(now)
 
     # --- judging -----------------------------------------------------------------------------------------------
@@ -258,22 +268,7 @@ class Lifecycle:
         return []
 
     def _start_fine_tune(self, reason: str, now: datetime) -> Action:
-        state = self.state
-        state.fine_tunes += 1
-        state.retrain_reason = None
-        state.training, state.trained_at, state.trained_examples = state.fine_tunes, now, state.examples
-        request = FineTuneRequest(
-            task=self.settings.name,
-            number=state.fine_tunes,
-            settings_digest=self.digest,
-            schema_version=self.settings.schema_version,
-            incumbent=state.version,
-            promotion_threshold=self.settings.confidence_thresholds.emergency_threshold,
-            window_size=self.settings.sampling.window_size,
-            training_timeout=self.settings.local.training_timeout,
-            reason=reason,
-        )
-        return StartFineTune(request=request)
+        return StartFineTune(request=schedule.begin(self.state, self.settings, self.digest, reason, now))
 
     # --- orders, alerts, status --------------------------------------------------------------------------------
 
@@ -303,22 +298,13 @@ class Lifecycle:
 
     def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
         if settings.schema_version > self.settings.schema_version:
-            self._begin_anew()
+            self.state.begin_anew()
+            self._restart_window([])
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)
         self._set_window(self.state.window)
         self.state.rate_anchor = None
         return [*self._judge(now), *self.due(now)]
-
-    def _begin_anew(self) -> None:
-        """For another schema: no example and no version so far can answer it. Money and the story go on."""
-        state = self.state
-        state.phase, state.phase_reason = Phase.COLLECTING, "the schema changed"
-        state.version, state.training, state.trained_at, state.retrain_reason = None, None, None, None
-        state.examples = state.holdout = state.trained_examples = 0
-        state.rate, state.defer_below = 1.0, 1.0
-        self._restart_window([])
-        state.begun = False
 
     def _alert(self, kind: AlertKind, message: str, now: datetime) -> Action:
         task = self.settings.name

@@ -88,7 +88,7 @@ def named(cause: BaseException) -> errors.ApprenticeError:
     match cause.type:
         case "InvalidInput":
             return errors.InvalidInput(cause.message)
-        case "SchemaChanged" | "SettingsRefused" | "NoSuchCall" | "OutcomeKnown":
+        case "SchemaChanged" | "SettingsRefused" | "NoSuchCall" | "OutcomeKnown" | "NoSuchVersion" | "RollbackFailed":
             return errors.OrderRefused(cause.message)
         case "BudgetExhausted":
             resets = cause.details[0] if cause.details else None

@@ -57,9 +57,7 @@ class BudgetWorkflow:
         while self.letters:
             await self._deliver()
         workflow.continue_as_new(
-            BudgetStart(
-                settings=self.treasury.settings, state=self.treasury.state, drawn=self.drawn, fresh=self.fresh
-            )
+            BudgetStart(settings=self.treasury.settings, state=self.treasury.state, drawn=self.drawn, fresh=self.fresh)
         )
 
     @workflow.signal

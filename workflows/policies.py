@@ -21,6 +21,10 @@ PERSIST = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_inte
 # A training job that failed for a reason of its own fails again; what is retried is a worker that died.
 TRAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5), maximum_attempts=20)
 
+# An operator waits for a rollback, and the version that serves goes on meanwhile.
+ROLL_BACK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3)
+ROLL_BACK_TIMEOUT = timedelta(minutes=5)
+
 # A receiver may be down for a day.
 NOTIFY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))
 NOTIFY_FOR = timedelta(hours=24)

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Reconcile,
         Resume,
         Retrain,
+        Rollback,
         SetCaps,
         Standing,
         TaskRequest,
@@ -39,7 +40,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errands import Errands
     from workflows.failures import named
     from workflows.looking import View, show
-    from workflows.refusals import check_change
+    from workflows.refusals import check_change, check_rollback
+    from workflows.rolling_back import RollingBack
     from workflows.serving import Serving
     from workflows.sharing import Sharing
     from workflows.story import Story
@@ -56,6 +58,8 @@ UPDATES_A_RUN = 1_800
 # Runs that began before 0.2 go on by its rules: no request shares another's answer, waits for room under a cap or is
 # remembered when a cap is full, coaching spends all of a cap, and a run is longer.
 SINCE_0_2 = "0.2"
+# Runs that began before 0.3 tell of a version's first failure, not of outages of the local model.
+SINCE_0_3 = "0.3"
 
 
 class LifecycleStart(Message):
@@ -70,12 +74,14 @@ class TaskLifecycleWorkflow:
     @workflow.init
     def __init__(self, start: LifecycleStart) -> None:
         today = workflow.patched(SINCE_0_2)
-        self.brain = Lifecycle(start.settings, start.state, spares=today)
+        since_0_3 = workflow.patched(SINCE_0_3)
+        self.brain = Lifecycle(start.settings, start.state, spares=today, tells_outages=since_0_3)
         self.till = Till(self.brain)
         self.sharing = Sharing() if today else None
         self.events_a_run = EVENTS_A_RUN if today else EVENTS_A_RUN_BEFORE
         self.changing = False
         self.ordering = asyncio.Lock()
+        self.rolling_back = RollingBack(self.brain)
         self.story = Story()
         self.digest: str | None = None
         self.in_flight: set[str] = set()
@@ -162,13 +168,16 @@ class TaskLifecycleWorkflow:
     async def operate(self, order: Order) -> TaskStatus:
         """Carry out an order; how the task stands after it.
 
-        Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled.
+        Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled, of type
+        NoSuchVersion or RollbackFailed for a version that cannot be rolled back to.
         """
         if isinstance(order, ApplySettings | SetCaps):
             async with self.ordering:
                 await self._change(order, settings_after(order, self.brain.settings))
         elif isinstance(order, Reconcile):
             await self._reconcile(order)
+        elif isinstance(order, Rollback):
+            self._act(await self.rolling_back.to(order.to))
         else:
             self._act(self.brain.operate(order, workflow.now()))
         self.till.advance()
@@ -180,6 +189,8 @@ class TaskLifecycleWorkflow:
         self._refuse_while_draining()
         if isinstance(order, ApplySettings):
             check_change(self.brain.settings, order.settings, new_version=order.new_version)
+        if isinstance(order, Rollback):
+            check_rollback(self.brain.state, order.to)
 
     @workflow.signal
     def force_remote(self, order: ForceRemote | None = None) -> None:
@@ -315,7 +326,7 @@ class TaskLifecycleWorkflow:
             or info.get_current_history_size() >= BYTES_A_RUN
             or self.updates >= UPDATES_A_RUN
         )
-        return full or not self.in_flight
+        return full or not (self.in_flight or self.rolling_back.under_way)
 
     async def _register(self, settings: TaskSettings) -> Standing:
         standing = await workflow.execute_activity(

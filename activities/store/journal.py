@@ -15,7 +15,7 @@ from activities.store.database import Database
 from activities.store.examples import Example
 from activities.store.records import CallState, DaySpend, Intent, Served, Settled, Standing, Unknown, UnknownCall
 from activities.store.tables import calls as table
-from apprentice.messages import Answer
+from apprentice.messages import Answer, Source
 
 
 class Journal:
@@ -97,8 +97,12 @@ class Journal:
         return await self._database.write(lambda c: reconciling.reconcile(c, task, request_id, cost, now))
 
     async def spend(self, task: str) -> Decimal:
-        """Settled costs plus the upper bounds of the unknown. Reads every call of the task: for audits."""
-        query = select(table.c.cost).where(table.c.task == task, table.c.cost.is_not(None))
+        """Settled costs plus the upper bounds of the unknown. Reads every call of the task: for audits.
+
+        A local answer's cost is compute, which nobody bills by the call.
+        """
+        remote = (table.c.task == task) & (table.c.role == Source.REMOTE.value)
+        query = select(table.c.cost).where(remote, table.c.cost.is_not(None))
         settled = await self._database.read_bulk(lambda c: sum(c.execute(query).scalars(), Decimal(0)))
         return settled + (await self.unknown(task)).upper_bound
 

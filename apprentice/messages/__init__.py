@@ -13,6 +13,7 @@ from apprentice.messages.fine_tuning import (
     DatasetRef,
     FineTuneOutcome,
     FineTuneRequest,
+    RolledBack,
     TrainingJob,
     TrainingRequest,
     TrainingStatus,
@@ -29,6 +30,7 @@ from apprentice.messages.orders import (
     Resume,
     Retire,
     Retrain,
+    Rollback,
     SetCaps,
 )
 from apprentice.messages.requests import (
@@ -42,7 +44,7 @@ from apprentice.messages.requests import (
     Trace,
     Trouble,
 )
-from apprentice.messages.status import DaySpend, HistoryPoint, Interval, TaskStatus, Unknown, VersionStatus
+from apprentice.messages.status import DaySpend, HistoryPoint, Interval, Outage, TaskStatus, Unknown, VersionStatus
 
 __all__ = [
     "Action",
@@ -69,6 +71,7 @@ __all__ = [
     "Message",
     "Money",
     "Order",
+    "Outage",
     "Outcome",
     "PauseCoaching",
     "Period",
@@ -83,6 +86,8 @@ __all__ = [
     "Resume",
     "Retire",
     "Retrain",
+    "Rollback",
+    "RolledBack",
     "Route",
     "RouteReason",
     "Score",

@@ -5,10 +5,10 @@ from enum import StrEnum
 from typing import Literal
 
 from apprentice.messages.base import Message
-from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest
+from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest, RolledBack
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome
+Outcome = RequestOutcome | FineTuneOutcome | RolledBack
 
 
 class AlertKind(StrEnum):
