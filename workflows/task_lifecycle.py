@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
@@ -38,8 +38,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
     from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.errands import Errands
-    from workflows.failures import named
     from workflows.looking import View, show
+    from workflows.reconciling import reconcile
     from workflows.refusals import check_change, check_rollback
     from workflows.rolling_back import RollingBack
     from workflows.serving import Serving
@@ -174,11 +174,11 @@ class TaskLifecycleWorkflow:
         if isinstance(order, ApplySettings | SetCaps):
             async with self.ordering:
                 await self._change(order, settings_after(order, self.brain.settings))
-        elif isinstance(order, Reconcile):
-            await self._reconcile(order)
         elif isinstance(order, Rollback):
             self._act(await self.rolling_back.to(order.to))
         else:
+            if isinstance(order, Reconcile):
+                await reconcile(self.brain.settings.name, order)
             self._act(self.brain.operate(order, workflow.now()))
         self.till.advance()
         self.story.tell(self.brain)
@@ -271,19 +271,6 @@ class TaskLifecycleWorkflow:
             self.changing = False
         if budget is not None and settings.shared_budget != budget:
             await self.till.leave(budget)
-
-    async def _reconcile(self, order: Reconcile) -> None:
-        try:
-            await workflow.execute_activity(
-                contract.reconcile,
-                args=[self.brain.settings.name, order],
-                start_to_close_timeout=policies.PERSIST_TIMEOUT,
-                retry_policy=policies.PERSIST,
-                summary="a call in doubt",
-            )
-        except ActivityError as error:
-            raise named(error) from None
-        self._act(self.brain.operate(order, workflow.now()))
 
     async def _retire(self) -> None:
         """Give back what was granted and tell what is to be told. Requests that come meanwhile find no task."""
