@@ -128,7 +128,9 @@ class Accounts:
     def close(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a finished request."""
         state, route = self.state, outcome.route
-        cost = outcome.remote.cost if outcome.remote else outcome.lost
+        # In the remote answer's place may be one that was served before; what a local one cost is nobody's bill.
+        paid = outcome.remote is not None and outcome.remote.source is Source.REMOTE
+        cost = outcome.lost if outcome.remote is None else outcome.remote.cost if paid else Decimal(0)
         self._pay(outcome, cost if outcome.remote or cost else None, now)
         served_locally = outcome.error is None and outcome.remote is None
         state.requests += 1

@@ -1,5 +1,21 @@
 """Local models: the students that take over from the remote model."""
 
-from activities.local.model import LocalModel, ModelUnavailable, version_dir
+from activities.local.model import (
+    BadAnswer,
+    LocalError,
+    LocalModel,
+    ModelUnavailable,
+    ServerBusy,
+    ServerDown,
+    version_dir,
+)
 
-__all__ = ["LocalModel", "ModelUnavailable", "version_dir"]
+__all__ = [
+    "BadAnswer",
+    "LocalError",
+    "LocalModel",
+    "ModelUnavailable",
+    "ServerBusy",
+    "ServerDown",
+    "version_dir",
+]

@@ -7,7 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import Heartbeater
-from activities.local.model import ModelUnavailable
+from activities.local.model import LocalError
 from activities.local.serving import LocalModels
 from activities.store import RequestIdReused, Served, Store
 from apprentice.datasets import input_hash
@@ -24,12 +24,12 @@ class AskLocal:
 
     @activity.defn(name="ask_local")
     async def ask_local(self, call: LocalCall) -> Reply:
-        """Non-retryable errors: ModelUnavailable, RequestIdReused."""
+        """Non-retryable errors: ModelUnavailable, ServerDown, ServerBusy, BadAnswer, RequestIdReused."""
         try:
             # Beats until the end: only a dead worker is to be missed, not a slow model or a store that takes its time.
             async with Heartbeater():
                 return await self._reply(call)
-        except (ModelUnavailable, RequestIdReused) as error:
+        except (LocalError, RequestIdReused) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
 
     async def _reply(self, call: LocalCall) -> Reply:

@@ -97,12 +97,11 @@ class Journal:
         return await self._database.write(lambda c: reconciling.reconcile(c, task, request_id, cost, now))
 
     async def spend(self, task: str) -> Decimal:
-        """Settled costs plus the upper bounds of the unknown. Reads every call of the task: for audits.
-
-        A local answer's cost is compute, which nobody bills by the call.
-        """
-        remote = (table.c.task == task) & (table.c.role == Source.REMOTE.value)
-        query = select(table.c.cost).where(remote, table.c.cost.is_not(None))
+        """Settled prices plus the upper bounds of the unknown; what local answers cost is no spend. Reads every call of
+        the task: for audits."""
+        query = select(table.c.cost).where(
+            table.c.task == task, table.c.role == Source.REMOTE.value, table.c.cost.is_not(None)
+        )
         settled = await self._database.read_bulk(lambda c: sum(c.execute(query).scalars(), Decimal(0)))
         return settled + (await self.unknown(task)).upper_bound
 

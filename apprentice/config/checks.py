@@ -126,20 +126,24 @@ def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
     if settings.base_url is None:
         yield path, f"the provider `{settings.provider}` needs `base_url`, such as http://localhost:8000/v1"
         return
+    yield from _address(settings.base_url, (*path, "base_url"), "http://localhost:8000/v1 or https://models.example/v1")
+
+
+def _address(text: str, path: KeyPath, such_as: str) -> Found:
     try:
-        url = urlsplit(settings.base_url)
+        url = urlsplit(text)
         whole = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         whole = False
     # None of these messages repeats the address: it may hold a secret that was written in by mistake.
-    if not whole or any(char.isspace() or not char.isprintable() for char in settings.base_url):
-        yield (*path, "base_url"), "expected an address such as http://localhost:8000/v1 or https://models.example/v1"
+    if not whole or any(char.isspace() or not char.isprintable() for char in text):
+        yield path, f"expected an address such as {such_as}"
     elif "@" in url.netloc:
-        yield (*path, "base_url"), "holds a user or password: name the key's environment variable in `api_key_env`"
+        yield path, "holds a user or password: name the key's environment variable in `api_key_env`"
     elif url.query or url.fragment:
-        yield (*path, "base_url"), "must end before `?` and `#`: /chat/completions is put behind it"
+        yield path, "must end before `?` and `#`: a path is put behind it"
     elif url.path.rstrip("/").endswith("/chat/completions"):
-        yield (*path, "base_url"), "must end before /chat/completions, which is put behind it"
+        yield path, "must end before /chat/completions, which is put behind it"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
@@ -154,6 +158,29 @@ def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
     elif currency != prices.LIST_CURRENCY:
         words = f"the price list is in {prices.LIST_CURRENCY}, the budget in {currency}: state the price under `price`"
         yield (*path, "model"), words
+
+
+def local(task: TaskSettings, around: Surroundings) -> Found:
+    """The local backend has what it needs, and nothing that it ignores."""
+    settings = task.local
+    backend = settings.backend
+    if backend == "embedded":
+        for name in ("base_url", "api_key_env"):
+            if getattr(settings, name) is not None:
+                yield ("local", name), "has no effect with the backend embedded; leave it out"
+        if settings.fine_tune_backend != "embedded":
+            yield ("local", "fine_tune_backend"), "the backend embedded is trained by embedded alone"
+        return
+    if not settings.base_model:
+        yield ("local",), f"the backend {backend} needs `base_model`, as its server names it"
+    if settings.fine_tune_backend == "embedded":
+        words = f"embedded trains no model for the backend {backend}: set few_shot"
+        yield ("local", "fine_tune_backend"), words
+    if settings.base_url is not None:
+        yield from _address(settings.base_url, ("local", "base_url"), "http://localhost:11434")
+        if settings.base_url.rstrip("/").endswith(("/v1", "/api")):
+            yield ("local", "base_url"), "must end before /v1 or /api, which is put behind it"
+    yield from variable(settings.api_key_env, ("local", "api_key_env"), around.environ)
 
 
 def alerts(task: TaskSettings, around: Surroundings) -> Found:
@@ -195,6 +222,7 @@ CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     evaluator,
     compared_fields,
     providers,
+    local,
     alerts,
     timezone,
 )

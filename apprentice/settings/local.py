@@ -37,6 +37,11 @@ class LocalSettings(Settings):
     )
     api_key_env: str | None = Field(None, description="name of the environment variable that holds the server's key")
     max_output_tokens: int = Field(512, ge=1, description="upper bound of a server's answer")
+    context_tokens: int = Field(
+        4096,
+        ge=256,
+        description="ollama: room for prompt and answer together; the same for all that share a base model",
+    )
     max_concurrent: int = Field(4, ge=1, description="requests that a worker has in flight at a server; more wait")
     max_waiting: int = Field(100, ge=0, description="requests that wait for the server; more go to the remote model")
     keep_alive: Duration = Field(timedelta(minutes=30), description="ollama: how long an idle model stays in memory")

@@ -24,6 +24,8 @@ TASK = """
 """
 REMOTE = "remote: {provider: simulated, model: claude-sonnet-4-5}\n"
 
+OLLAMA = "{backend: ollama, base_model: 'llama3.1:8b', fine_tune_backend: few_shot, "
+
 
 def config(extra_task: str = "", extra: str = "", remote: str = REMOTE) -> Config:
     return parse(text(extra_task, extra, remote), "/etc/app/apprentice.yaml", {})
@@ -588,3 +590,26 @@ def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:
         load_temporal(path, {})
     with pytest.raises(ConfigError, match="no such file"):
         load_temporal(tmp_path / "other.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("local", "expected"),
+    [
+        ("{backend: ollama, fine_tune_backend: few_shot}", "local: the backend ollama needs `base_model`"),
+        ("{backend: vllm, base_model: m}", "local.fine_tune_backend: embedded trains no model for the backend vllm"),
+        ("{fine_tune_backend: few_shot}", "local.fine_tune_backend: the backend embedded is trained by embedded alone"),
+        ("{base_url: 'http://localhost:11434'}", "local.base_url: has no effect with the backend embedded"),
+        ("{api_key_env: HOME}", "local.api_key_env: has no effect with the backend embedded"),
+        (OLLAMA + "base_url: 'http://me:secret@host'}", "local.base_url: holds a user or password"),
+        (OLLAMA + "base_url: 'localhost:11434'}", "local.base_url: expected an address such as http://localhost:11434"),
+        (OLLAMA + "base_url: 'http://localhost:11434/v1'}", "local.base_url: must end before /v1 or /api"),
+        (OLLAMA + "api_key_env: SERVER_KEY}", "local.api_key_env: the environment variable SERVER_KEY is not set"),
+    ],
+)
+def test_a_local_server_has_what_it_needs_and_nothing_that_it_ignores(local: str, expected: str) -> None:
+    assert expected in only_error(text(f"local: {local}"))
+
+
+def test_a_local_server_is_five_lines() -> None:
+    task = config(f"local: {OLLAMA} base_url: 'http://gpu:11434/'}}").tasks[0]
+    assert (task.local.backend, task.local.base_model) == ("ollama", "llama3.1:8b")

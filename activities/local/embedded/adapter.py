@@ -1,12 +1,14 @@
 """Serves embedded students: versions in folders, loaded once, kept warm, swapped without a restart."""
 
 import asyncio
+import importlib.metadata
 import importlib.util
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from activities.local.model import ModelUnavailable, version_dir
+from activities.local.completion import cost
+from activities.local.model import ModelUnavailable, ServerDown, version_dir
 from apprentice.messages import Answer, Source
 from apprentice.settings import TaskSettings
 
@@ -35,22 +37,34 @@ class Embedded:
             prediction = student.predict(input)
         else:
             prediction = await asyncio.to_thread(student.predict, input)
+        seconds = time.perf_counter() - begin
         return Answer(
             source=Source.LOCAL,
             output=prediction.output,
             model="embedded",
             version=version,
             confidence=prediction.confidence,
-            latency_seconds=time.perf_counter() - begin,
+            cost=cost(self._settings.local, seconds),
+            latency_seconds=seconds,
         )
 
     async def load(self, version: int) -> None:
         """Load a version and answer once with it, so that every lazy part is made."""
         await self._student(version)
 
+    async def unload(self, version: int) -> None:
+        """Drop a version; answers in flight keep the one they hold."""
+        self._warm.pop(version, None)
+
     async def healthy(self) -> bool:
         """Whether the extra `embedded` is installed."""
         return importlib.util.find_spec("sklearn") is not None
+
+    async def check(self) -> str:
+        """What is installed."""
+        if not await self.healthy():
+            raise ServerDown("scikit-learn is not installed; install apprentice with the extra `embedded`")
+        return f"embedded: scikit-learn {importlib.metadata.version('scikit-learn')} is installed"
 
     async def _student(self, version: int) -> "Student":
         """The version, loaded at most once however many ask for it; requests in flight keep the ones they hold."""
