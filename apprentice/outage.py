@@ -1,7 +1,7 @@
 """Outages of the local model: told once when one begins and once when it is over, however it stutters in between.
 
-A dead server is an outage at once; a time-out or a bad answer may be one input's fault, so it takes some in a row. It
-is over after some answers in a row, and after more of them each time that it breaks down again soon: a server that
+A version that cannot be served is an outage at once; a time-out or a bad answer may be one input's fault, so it takes
+some in a row. It is over after some answers in a row, and after more of them each time that it breaks down again soon: a server that
 answers every second request would otherwise raise two alerts for each handful of requests.
 """
 
@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from apprentice.messages import Outage, RequestOutcome, RouteReason
 
 IN_A_ROW = 3
-AT_ONCE = {"ServerDown", "ModelUnavailable"}
-"""Said by those who looked: asking once more would tell nothing new."""
+SOONER = {"ModelUnavailable": 1, "ServerDown": 2}
+"""Failures that are an outage sooner. A server counts as dead for its adapter, too, after two."""
 NOT_ITS_FAULT = {"RequestIdReused", "SettingsUnknown"}
 """Errors of the request or of the store, found before the model was asked."""
 LAPSE = timedelta(hours=1)
@@ -74,7 +74,7 @@ def words(outage: Outage) -> str:
 def _failed(health: LocalHealth, error: str, now: datetime) -> str | None:
     health.failing_since = health.failing_since or now
     health.failures, health.answers, health.error = health.failures + 1, 0, error
-    if health.down_since or (health.failures < IN_A_ROW and error not in AT_ONCE):
+    if health.down_since or health.failures < SOONER.get(error, IN_A_ROW):
         return None
     again = health.back_at is not None and now - health.back_at < LAPSE
     health.patience = min(MOST_ANSWERS, 2 * health.patience) if again else IN_A_ROW

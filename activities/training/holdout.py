@@ -8,15 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from activities.comparing import Scorer
-from activities.local.model import LocalModel
+from activities.local.model import BadAnswer, LocalModel
 from activities.local.serving import LocalModels
 from activities.store import Store
 from activities.store.examples import Example
 from apprentice.messages import Comparison, Split, ValidationRequest
 from apprentice.settings import TaskSettings
-
-# The name of a server's error about one answer: no JSON, cut off. It disagrees with the teacher; the server is well.
-NO_ANSWER = "BadAnswer"
 
 
 class HoldOut:
@@ -28,7 +25,7 @@ class HoldOut:
         self._scorer = scorer
 
     async def comparisons(self, settings: TaskSettings, request: ValidationRequest, version: int) -> list[Comparison]:
-        """In the order of the examples. Raises ModelUnavailable, EvaluatorError, and what the model's server raises.
+        """In the order of the examples. Raises ModelUnavailable, ServerDown, ServerBusy, EvaluatorError.
 
         Only of fair examples: those bought because a model was unsure would make every version look worse.
         """
@@ -65,9 +62,7 @@ class HoldOut:
     async def _scored(self, settings: TaskSettings, model: LocalModel, example: Example, version: int) -> Comparison:
         try:
             answer = await model.answer(example.input, version)
-        except Exception as error:
-            if type(error).__name__ != NO_ANSWER:
-                raise
+        except BadAnswer:  # the server is well, and what it wrote does not agree with the teacher
             return Comparison(score=0.0, version=version)
         score = await self._scorer.score(settings, answer.output, example.output)
         return Comparison(score=score, confidence=answer.confidence, version=version)
