@@ -1,8 +1,8 @@
 """Outages of the local model: told once when one begins and once when it is over, however it stutters in between.
 
 A version that cannot be served is an outage at once; a time-out or a bad answer may be one input's fault, so it takes
-some in a row. It is over after some answers in a row, and after more of them each time that it breaks down again soon: a server that
-answers every second request would otherwise raise two alerts for each handful of requests.
+some in a row. It is over after some answers in a row, and after more of them each time that it breaks down again soon:
+a server that answers every second request would otherwise raise two alerts for each handful of requests.
 """
 
 from datetime import datetime, timedelta

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store import Store
-from activities.training.embedded import folder_of
+from activities.training.folder_jobs import folder_of
 from apprentice.messages import Source, TaskResult, TaskStatus
 from apprentice.settings import TaskSettings
 from client import Apprentice
