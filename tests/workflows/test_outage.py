@@ -1,12 +1,14 @@
 """The local model goes away and comes back: requests go on, within budget, and operators are told twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from activities.local.model import version_dir
 from apprentice.messages import AlertKind, Phase, RouteReason, Source
 from apprentice.settings import TaskSettings
 from client import Apprentice, RequestFailed
@@ -19,35 +21,40 @@ from workflows.ids import lifecycle_id
 pytestmark = pytest.mark.slow
 
 
+def away(settings: TaskSettings) -> Path:
+    return version_dir(settings, 1).with_name("away")
+
+
 @asynccontextmanager
-async def without_its_model(running: Running, settings: TaskSettings, requests: int) -> AsyncIterator[Apprentice]:
-    """The task after so many requests, with a worker that finds no model: the folder has another name."""
-    models = Path(settings.local.model_dir)
+async def without_its_model(
+    running: Running, settings: TaskSettings, requests: int
+) -> AsyncIterator[tuple[Apprentice, Callable[[], object]]]:
+    """The task after so many requests, with a worker that finds no model; the function puts it back."""
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
-        await settled(apprentice, settings.name)
         for first in range(100, 100 + requests, 20):
             await send(apprentice, settings.name, tickets(20, first=first))
-    await asyncio.to_thread(models.rename, models.with_name("away"))
+        await settled(apprentice, settings.name)
+        local = settings.local.model_copy(update={"fine_tune_batch_size": 10_000})
+        settings = settings.model_copy(update={"local": local})
+        await apprentice.apply(settings)
+        version = (await settled(apprentice, settings.name)).version
+    assert version is not None
+    await asyncio.to_thread(version_dir(settings, version).rename, away(settings))
     async with running(settings) as apprentice:
-        yield apprentice
-
-
-def put_back(settings: TaskSettings) -> None:
-    models = Path(settings.local.model_dir)
-    models.with_name("away").rename(models)
+        yield apprentice, lambda: away(settings).rename(version_dir(settings, version))
 
 
 async def test_in_phase_3_the_remote_model_answers_until_the_local_one_is_back(
     running: Running, settings_of: SettingsOf, dev_env: DevEnv
 ) -> None:
-    settings = settings_of(**QUICK, name="outage_3", local=settings_of().local.model_dump() | {"cost_per_hour": "3600"})
-    async with without_its_model(running, settings, 400) as apprentice:
+    settings = settings_of(**QUICK, local=settings_of().local.model_dump() | {"cost_per_hour": "3600"}, name="outage_3")
+    async with without_its_model(running, settings, 400) as (apprentice, put_back):
         before = await apprentice.status(settings.name)
         assert before.phase is Phase.AUTONOMOUS
         away = await send(apprentice, settings.name, tickets(40, first=800))
         during = await apprentice.status(settings.name)
-        await asyncio.to_thread(put_back, settings)
+        await asyncio.to_thread(put_back)
         back = await send(apprentice, settings.name, tickets(40, first=900))
         after = await apprentice.status(settings.name)
         await replayer().replay_workflow(
@@ -75,10 +82,10 @@ async def test_in_phase_2_callers_notice_nothing_but_operators_are_told(
 ) -> None:
     thresholds = QUICK["confidence_thresholds"] | {"min_samples": 50}
     settings = settings_of(**QUICK | {"confidence_thresholds": thresholds}, name="outage_2")
-    async with without_its_model(running, settings, 0) as apprentice:
+    async with without_its_model(running, settings, 0) as (apprentice, put_back):
         away = await send(apprentice, settings.name, tickets(10, first=800))
         during = await apprentice.status(settings.name)
-        await asyncio.to_thread(put_back, settings)
+        await asyncio.to_thread(put_back)
         await send(apprentice, settings.name, tickets(10, first=900))
         after = await apprentice.status(settings.name)
     assert during.phase is Phase.COACHING
@@ -93,8 +100,8 @@ async def test_without_budget_and_without_a_local_model_requests_fail_by_name(
     running: Running, settings_of: SettingsOf
 ) -> None:
     settings = settings_of(**QUICK, name="outage_broke")
-    async with without_its_model(running, settings, 400) as apprentice:
-        budget = settings.budget.model_copy(update={"daily": settings.budget.coaching_share * 0})
+    async with without_its_model(running, settings, 400) as (apprentice, _):
+        budget = settings.budget.model_copy(update={"daily": Decimal(0)})
         await apprentice.apply(settings.model_copy(update={"budget": budget}))
         with pytest.raises(RequestFailed, match="ModelUnavailable"):
             await apprentice.run(settings.name, tickets(1, first=800)[0], deadline=30)

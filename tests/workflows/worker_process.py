@@ -1,7 +1,8 @@
 """A worker as a process of its own, to be killed: `python -m tests.workflows.worker_process ADDRESS STORE QUEUE`.
 
 With `--die-after NAME` it kills itself (SIGKILL) the first time that the journal has committed the operation NAME,
-before anyone is told of it; with `--die-in-rollback` the first time that it tries a version for a rollback. With `--events-a-run N` a run of a workflow is that long at most, not 10,000 events.
+before anyone is told of it; with `--die-in-rollback` the first time that it tries a version for a rollback. With
+`--events-a-run N` a run of a workflow is that long at most, not 10,000 events.
 """
 
 import argparse
