@@ -26,6 +26,9 @@ from apprentice.messages import (
 )
 from apprentice.settings import TaskSettings
 
+# At one remote call. Waiting for its turn under a rate limit is none: `workflows.policies` gives that time of its own.
+ATTEMPTS = 6
+
 Spent = dict[str, dict[str, Decimal]]
 """What was spent, by task and by day (ISO)."""
 

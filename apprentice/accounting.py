@@ -7,8 +7,9 @@ from enum import Enum
 from apprentice import routing
 from apprentice.budget import Budget, Reservation
 from apprentice.messages import RequestOutcome, Route, RouteReason, Source, TaskRequest, Unknown
-from apprentice.prices import reservation
+from apprentice.prices import reservation, reservation_before_0_3
 from apprentice.purse import Purse
+from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -50,13 +51,13 @@ class Room(Enum):
 class Accounts:
     """Writes the counters of the state and its ledger; nothing else does.
 
-    `spares`: coaching stops before the last of a cap is spent (`coaching_share`).
+    `release` says by whose rules: since 0.2 coaching stops before the last of a cap is spent (`coaching_share`).
     """
 
-    def __init__(self, settings: TaskSettings, state: LifecycleState, *, spares: bool = True) -> None:
+    def __init__(self, settings: TaskSettings, state: LifecycleState, *, release: Release = TODAY) -> None:
         self.settings = settings
         self.state = state
-        self.spares = spares
+        self.release = release
         self.budget = Budget(settings.budget, state.ledger)
         self.purse = Purse(state.grants, state.ledger)
 
@@ -73,7 +74,8 @@ class Accounts:
         """
         if not route.remote:
             return route
-        amount = reservation(self.settings, request.input)
+        reserve = reservation if self.release >= Release.V0_3 else reservation_before_0_3
+        amount = reserve(self.settings, request.input)
         if self.settings.shared_budget:
             self.state.grants.call = amount
         version = self.state.version
@@ -114,7 +116,7 @@ class Accounts:
         return route.model_copy(update={"reserved": amount})
 
     def _may_coach(self, amount: Decimal, now: datetime) -> bool:
-        if not self.spares:
+        if self.release < Release.V0_2:
             return True
         share = Decimal(str(self.settings.budget.coaching_share))
         shared = self.settings.shared_budget is not None

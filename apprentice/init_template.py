@@ -15,7 +15,8 @@ class InitAnswers:
 
     `traffic` is the file for the provider `recorded`, `base_url` the address for
     `openai_compatible`; `api_key_env` names an environment variable; without a
-    `daily_cap` (text, so that it stays exact) there is no cap.
+    `daily_cap` (text, so that it stays exact) there is no cap. `base_model` is what the
+    server named by `backend` has; the embedded model has none.
     """
 
     name: str
@@ -29,6 +30,9 @@ class InitAnswers:
     base_url: str | None = None
     daily_cap: str | None = "10.00"
     match_fields: tuple[str, ...] = field(default=())
+    backend: str = "embedded"
+    base_model: str | None = None
+    local_url: str | None = None
 
 
 def render(answers: InitAnswers) -> str:
@@ -52,6 +56,7 @@ def render(answers: InitAnswers) -> str:
             "base_url", answers.base_url, "http://localhost:8000/v1", "what stands before /chat/completions"
         ),
         traffic=_line("traffic", answers.traffic, "traffic.jsonl", 'rows of {"input": ..., "output": ...}'),
+        local=_local(answers),
         daily=f"daily: {answers.daily_cap}" if answers.daily_cap else "# daily: 10.00",
     )
 
@@ -74,6 +79,25 @@ def _yaml(value: object) -> str:
 def _line(key: str, value: str | None, example: str, comment: str) -> str:
     return f"{key}: {_yaml(value)}" if value is not None else f"# {key}: {example}  # {comment}"
 
+
+def _local(answers: InitAnswers) -> str:
+    """The lines that say which model learns and how."""
+    if answers.backend == "embedded":
+        return "backend: embedded              # scikit-learn, on this machine; or ollama, vllm, llama_cpp"
+    lines = [
+        f"backend: {answers.backend}",
+        f"base_model: {_yaml(answers.base_model)}",
+        _line("base_url", answers.local_url, SERVERS[answers.backend], "where the server listens"),
+        "fine_tune_backend: few_shot    # the base model is shown the most telling examples",
+    ]
+    return "\n  ".join(lines)
+
+
+SERVERS = {
+    "ollama": "http://localhost:11434",
+    "vllm": "http://localhost:8000",
+    "llama_cpp": "http://localhost:8080",
+}
 
 _TEMPLATE = """\
 # Apprentice's configuration. `apprentice validate` checks it; `apprentice up` starts it.
@@ -100,8 +124,8 @@ tasks:
       coaching_trigger: 0.70     # below this: compare everything, retrain, alert
       emergency_threshold: 0.50  # below this: back to the remote model
 
-# The model that answers first and teaches: `simulated` answers by itself, `recorded` from logged traffic;
-# `openai_compatible` asks any server that speaks Chat Completions.
+# The model that answers first and teaches: anthropic, openai, google, openai_compatible (any server that speaks Chat
+# Completions); `simulated` answers by itself, `recorded` from logged traffic.
 remote:
   provider: {provider}
   model: {model}
@@ -113,7 +137,7 @@ remote:
 
 # The model that learns.
 local:
-  backend: embedded
+  {local}
   fine_tune_batch_size: 100      # new examples that start a training
   model_dir: ./models/
 

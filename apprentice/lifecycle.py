@@ -41,6 +41,7 @@ from apprentice.messages import (
 )
 from apprentice.orders import settings_after
 from apprentice.promotion import verdict
+from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -51,18 +52,13 @@ class Lifecycle:
     """One task's brain over its state."""
 
     def __init__(
-        self,
-        settings: TaskSettings,
-        state: LifecycleState | None = None,
-        *,
-        spares: bool = True,
-        tells_outages: bool = True,
+        self, settings: TaskSettings, state: LifecycleState | None = None, *, release: Release = TODAY
     ) -> None:
-        """`spares`: coaching stops before the last of a cap is spent. `tells_outages`: begin and end of each."""
+        """`release`: by whose rules."""
         self.settings = settings
-        self.tells_outages = tells_outages
+        self.release = release
         self.state = state or LifecycleState()
-        self.accounts = Accounts(settings, self.state, spares=spares)
+        self.accounts = Accounts(settings, self.state, release=release)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
         self._correlation = window.correlation(self.state.window)
@@ -150,7 +146,7 @@ class Lifecycle:
         if starved or outcome.error == BudgetExhausted.__name__:
             shortage = self.accounts.shortage(now)
             actions += [self._alert(AlertKind.BUDGET, shortage, now)] if shortage else []
-        if self.tells_outages:
+        if self.release >= Release.V0_3:
             told = outage.notice(state.health, outcome, now)
             return actions + ([self._alert(AlertKind.LOCAL, told, now)] if told else [])
         if (version := outage.first_of_version(state.failed_version, outcome)) is not None:

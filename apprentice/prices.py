@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apprentice import prompts
+from apprentice.schema import compile_schema
 from apprentice.settings import Price, PriceTier, ProviderSettings, TaskSettings
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def price_of(settings: ProviderSettings) -> Price | None:
     """The price of one remote model, or None if nobody states it.
 
     `settings.price` wins. From the list, the latest dated price is taken (an announced rise counts already), the
-    dearest hour of the day, and no discount for batches or cached input: it may err upwards, never to free.
+    dearest hour of the day: it may err upwards, never to free.
     """
     if settings.price is not None:
         return settings.price
@@ -81,11 +82,11 @@ def cost(price: Price, usage: Usage, *, batch: bool = False) -> Decimal:
     for tier in sorted(price.tiers, key=lambda tier: tier.above_input_tokens):
         if usage.input > tier.above_input_tokens:
             rate = tier
-    cached, written = price.cached_input_per_million, price.cache_write_per_million
+    cached, written = _cache_rates(price, rate)
     tokens = (
         rate.input_per_million * plain
-        + (rate.input_per_million if cached is None else cached) * usage.cached
-        + (rate.input_per_million if written is None else written) * usage.cache_writes
+        + cached * usage.cached
+        + written * usage.cache_writes
         + rate.output_per_million * usage.output
     )
     whole = price.per_request + tokens / MILLION
@@ -95,16 +96,16 @@ def cost(price: Price, usage: Usage, *, batch: bool = False) -> Decimal:
 def upper_bound(price: Price, input_tokens: int, max_output_tokens: int) -> Decimal:
     """The most that a call with at most these many tokens can cost, in the price's currency.
 
-    Takes the dearest tier that the input can reach, so it also bounds a list whose long calls are cheaper.
+    Takes the dearest tier that the input can reach, so it also bounds a list whose long calls are cheaper; and the
+    dearest way to read it, which where a provider charges for writing its cache is that.
     """
     reachable: list[Price | PriceTier] = [
         price,
         *(tier for tier in price.tiers if tier.above_input_tokens < input_tokens),
     ]
-    cached = [price.cached_input_per_million or Decimal(0), price.cache_write_per_million or Decimal(0)]
     dearest = price.model_copy(
         update={
-            "input_per_million": max(*(rate.input_per_million for rate in reachable), *cached),
+            "input_per_million": max(max(rate.input_per_million, *_cache_rates(price, rate)) for rate in reachable),
             "output_per_million": max(rate.output_per_million for rate in reachable),
             "cached_input_per_million": None,
             "cache_write_per_million": None,
@@ -112,6 +113,19 @@ def upper_bound(price: Price, input_tokens: int, max_output_tokens: int) -> Deci
         }
     )
     return cost(dearest, Usage(input_tokens, max_output_tokens))
+
+
+def _cache_rates(price: Price, rate: Price | PriceTier) -> tuple[Decimal, Decimal]:
+    """What a million tokens cost that were read from the provider's cache, and that were written to it."""
+    plain = rate.input_per_million
+    cached, written = (
+        next((one for one in ours if one is not None), plain)
+        for ours in (
+            (rate.cached_input_per_million, price.cached_input_per_million),
+            (rate.cache_write_per_million, price.cache_write_per_million),
+        )
+    )
+    return cached, written
 
 
 def estimate_tokens(text: str) -> int:
@@ -134,9 +148,16 @@ def reservation(task: TaskSettings, input: dict[str, Any]) -> Decimal:
     Counts the very prompt that will be sent, and the output schema, plus `OVERHEAD_TOKENS`. Raises ValueError if a
     provider has no known price.
     """
-    prompt = prompts.build(task, input)
-    # As escaped JSON: no encoding of them is longer. The schema is sent twice: in the prompt, and as a format.
-    tokens = OVERHEAD_TOKENS + estimate_tokens(json.dumps(prompt)) + estimate_tokens(prompts.schema_text(task))
+    # A token stands for at least one byte of what is sent; see `estimate_tokens`.
+    tokens = OVERHEAD_TOKENS + prompts.length(task, input)
+    return max(bound(settings, tokens) for settings in task.remote.providers)
+
+
+def reservation_before_0_3(task: TaskSettings, input: dict[str, Any]) -> Decimal:
+    """What runs that began before 0.3 set aside: they must decide on replay as they did."""
+    schemas = [compile_schema(spec).json_schema() for spec in (task.input_schema, task.output_schema)]
+    about = json.dumps([task.name, task.description, input])
+    tokens = OVERHEAD_TOKENS + estimate_tokens(about) + 2 * sum(estimate_tokens(json.dumps(one)) for one in schemas)
     return max(bound(settings, tokens) for settings in task.remote.providers)
 
 
@@ -192,23 +213,30 @@ def _in_force(info: "ModelInfo") -> "Iterator[ModelPrice]":
 
 
 def _converted(listed: "ModelPrice") -> Price | None:
-    input_price, output_price, requests = listed.input_mtok, listed.output_mtok, listed.requests_kcount
-    if input_price is None or output_price is None:
+    if listed.input_mtok is None or listed.output_mtok is None:
         return None
-    starts = sorted(set(_starts(input_price)) | set(_starts(output_price)))
-    return Price(
-        input_per_million=_at(input_price, 0),
-        output_per_million=_at(output_price, 0),
-        per_request=Decimal(0) if requests is None else _at(requests, 0) / 1000,
-        tiers=[
-            PriceTier(
-                above_input_tokens=start,
-                input_per_million=_at(input_price, start + 1),
-                output_per_million=_at(output_price, start + 1),
-            )
-            for start in starts
-        ],
+    columns = {
+        "input_per_million": listed.input_mtok,
+        "output_per_million": listed.output_mtok,
+        "cached_input_per_million": listed.cache_read_mtok,
+        "cache_write_per_million": listed.cache_write_mtok,
+    }
+    found = {name: column for name, column in columns.items() if column is not None}
+    requests = listed.requests_kcount
+    return Price.model_validate(
+        {
+            **_row(found, 0),
+            "per_request": Decimal(0) if requests is None else _at(requests, 0) / 1000,
+            "tiers": [
+                {"above_input_tokens": start, **_row(found, start + 1)}
+                for start in sorted({start for column in found.values() for start in _starts(column)})
+            ],
+        }
     )
+
+
+def _row(columns: "dict[str, Decimal | TieredPrices]", input_tokens: int) -> dict[str, Decimal]:
+    return {name: _at(column, input_tokens) for name, column in columns.items()}
 
 
 def _starts(price: "Decimal | TieredPrices") -> list[int]:

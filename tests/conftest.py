@@ -16,6 +16,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from tests.postgres import PostgresServer
+from tests.servers.ollama import NoOllama, OllamaServer
+from tests.servers.ollama import find_binary as find_ollama
 from workers.dev_server import DevServer, dev_server
 from workers.temporal_binary import TIME_SKIPPING_SERVER, NoTemporalError, find_binary, is_new_enough
 
@@ -99,3 +101,17 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def ollama_server() -> Iterator[OllamaServer]:
+    """A real Ollama that all tests of a session share, without models: make some with names of your own."""
+    try:
+        server = OllamaServer(find_ollama())
+    except NoOllama as reason:
+        pytest.skip(str(reason))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

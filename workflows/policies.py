@@ -1,15 +1,21 @@
 """How activities are retried and how long they may take, in one place."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import NamedTuple
 
 from temporalio.common import RetryPolicy
+
+from activities import contract
+from apprentice.pace import PATIENCE
+from apprentice.settings import RemoteSettings
 
 # A caller is waiting: a handful of quick attempts. Rate limits bring their own delay (next_retry_delay).
 ASK = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=20),
-    maximum_attempts=6,
+    maximum_attempts=contract.ATTEMPTS,
 )
 
 # A local model that fails twice is out: the remote model is there for that.
@@ -33,9 +39,33 @@ NOTIFY_FOR = timedelta(hours=24)
 # a rollover.
 ATTEMPTS_IN_ALL = 3
 
+# Under rate limits of ours a call may wait so long for its turn besides. Not longer: a rollover waits for it too, and
+# who has more to do than the limit allows learns it by an error.
+QUEUE = timedelta(minutes=5)
+# Beyond a provider's own time-out: for the journal.
+AROUND = timedelta(seconds=5)
+
 HEARTBEAT = timedelta(seconds=5)
 # After a kill -9 of its worker a call is missed this soon, not only at its time-out. A false alarm costs nothing: the
 # local model is asked again.
 LOCAL_HEARTBEAT = timedelta(seconds=3)
 PERSIST_TIMEOUT = timedelta(seconds=30)
 VALIDATE_TIMEOUT = timedelta(minutes=30)
+
+
+class Asking(NamedTuple):
+    """How long one attempt at a remote call may take, how long all of them, and how they are retried."""
+
+    attempt: timedelta
+    all: timedelta
+    retry: RetryPolicy
+
+
+def asking(remote: RemoteSettings) -> Asking:
+    """Where rate limits are set, a call waits for its turn, and waiting is no attempt: the activity counts those."""
+    attempt = timedelta(seconds=remote.timeout_seconds) + AROUND
+    limits = [provider.rate_limits for provider in remote.providers]
+    if not any(each.requests_per_minute or each.tokens_per_minute for each in limits):
+        return Asking(attempt, ATTEMPTS_IN_ALL * attempt, ASK)
+    patient = attempt + timedelta(seconds=PATIENCE)
+    return Asking(patient, ATTEMPTS_IN_ALL * patient + QUEUE, replace(ASK, maximum_attempts=0))

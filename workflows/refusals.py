@@ -2,11 +2,12 @@
 
 from temporalio.exceptions import ApplicationError
 
+from apprentice import prompts
 from apprentice.budget import Budget, Ledger
 from apprentice.calendar import Calendar
 from apprentice.evaluators import BUILDERS
 from apprentice.orders import changes_schema
-from apprentice.prices import reservation
+from apprentice.prices import known
 from apprentice.rollback import NoSuchVersion, target
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import BudgetSettings, TaskSettings
@@ -23,7 +24,9 @@ def check_settings(settings: TaskSettings) -> None:
         compile_schema(settings.input_schema, settings.name)
         compile_schema(settings.output_schema, settings.name)
         Budget(settings.budget, Ledger())
-        reservation(settings, {})
+        prompts.system(settings)
+        for provider in settings.remote.providers:
+            known(provider)
         if settings.evaluator not in BUILDERS:
             raise ValueError(f"no evaluator {settings.evaluator!r}; there are {sorted(BUILDERS)}")
     except (SchemaError, ValueError, KeyError, OSError) as error:

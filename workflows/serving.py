@@ -223,15 +223,15 @@ class Serving:
             copy_of=copy_of,
         )
         await self.burst.wait(len(call.model_dump_json().encode()))
-        timeout = timedelta(seconds=settings.remote.timeout_seconds + 5)
+        asking = policies.asking(settings.remote)
         try:
             reply = await workflow.execute_activity(
                 contract.ask_remote,
                 call,
-                start_to_close_timeout=timeout,
-                schedule_to_close_timeout=policies.ATTEMPTS_IN_ALL * timeout,
+                start_to_close_timeout=asking.attempt,
+                schedule_to_close_timeout=asking.all,
                 heartbeat_timeout=policies.HEARTBEAT,
-                retry_policy=policies.ASK,
+                retry_policy=asking.retry,
                 summary=f"{settings.remote.model}: {route.reason}",
             )
         except ActivityError as error:

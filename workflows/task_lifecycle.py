@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         TaskStatus,
     )
     from apprentice.orders import settings_after
+    from apprentice.release import Release
     from apprentice.schema import SchemaError, compile_schema
     from apprentice.settings import TaskSettings
     from apprentice.state import LifecycleState
@@ -56,10 +57,16 @@ EVENTS_A_RUN_BEFORE = 10_000
 BYTES_A_RUN = 16 * 1024 * 1024
 UPDATES_A_RUN = 1_800
 # Runs that began before 0.2 go on by its rules: no request shares another's answer, waits for room under a cap or is
-# remembered when a cap is full, coaching spends all of a cap, and a run is longer.
+# remembered when a cap is full, and a run is longer. What the brain decides otherwise is said in `apprentice.release`.
 SINCE_0_2 = "0.2"
-# Runs that began before 0.3 tell of a version's first failure, not of outages of the local model.
 SINCE_0_3 = "0.3"
+
+
+def _release() -> Release:
+    """Under which release this run began."""
+    if workflow.patched(SINCE_0_3):
+        return Release.V0_3
+    return Release.V0_2 if workflow.patched(SINCE_0_2) else Release.V0_1
 
 
 class LifecycleStart(Message):
@@ -73,12 +80,11 @@ class LifecycleStart(Message):
 class TaskLifecycleWorkflow:
     @workflow.init
     def __init__(self, start: LifecycleStart) -> None:
-        today = workflow.patched(SINCE_0_2)
-        since_0_3 = workflow.patched(SINCE_0_3)
-        self.brain = Lifecycle(start.settings, start.state, spares=today, tells_outages=since_0_3)
+        release = _release()
+        self.brain = Lifecycle(start.settings, start.state, release=release)
         self.till = Till(self.brain)
-        self.sharing = Sharing() if today else None
-        self.events_a_run = EVENTS_A_RUN if today else EVENTS_A_RUN_BEFORE
+        self.sharing = Sharing() if release >= Release.V0_2 else None
+        self.events_a_run = EVENTS_A_RUN if release >= Release.V0_2 else EVENTS_A_RUN_BEFORE
         self.changing = False
         self.ordering = asyncio.Lock()
         self.rolling_back = RollingBack(self.brain)

@@ -14,11 +14,12 @@ class LocalError(Exception):
 class ModelUnavailable(LocalError):
     """A version that cannot be served: it is missing, damaged or of another library version. Asking again is no use.
 
-    `reason` names the path and what to do.
+    `reason` names the path and what to do; `version` is None for what concerns them all.
     """
 
-    def __init__(self, task: str, version: int, reason: str) -> None:
-        super().__init__(f"{task}: local model version {version} cannot be served: {reason}")
+    def __init__(self, task: str, version: int | None, reason: str) -> None:
+        which = "" if version is None else f" version {version}"
+        super().__init__(f"{task}: local model{which} cannot be served: {reason}")
         self.task = task
         self.version = version
         self.reason = reason

@@ -12,6 +12,7 @@ its health. What goes wrong is said in the words of `activities.local.model`:
 import asyncio
 import json
 import weakref
+from collections import defaultdict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,8 @@ class Server:
         self.name = f"{place.name} at {url}"
         self.line = Line()
         self.health = Health(self.name, self._probe, self.line.dismiss)
+        # Who uses which weights, as (model object, version): for what may be unloaded.
+        self.users: defaultdict[str, set[tuple[int, int]]] = defaultdict(set)
         self._health_path = place.health_path
         self._key_variable = key_variable
         self._revive: list[weakref.WeakMethod[Revive]] = []
@@ -72,22 +75,38 @@ class Server:
         """
         self._revive.append(weakref.WeakMethod(revive))
 
-    async def ask(self, settings: LocalSettings, path: str, body: dict[str, Any]) -> Any:
-        """The parsed JSON that answers one question, in turn and in time. Raises ServerDown, ServerBusy, Refused."""
+    async def ask(self, settings: LocalSettings, path: str, body: dict[str, Any], *, until: float | None = None) -> Any:
+        """The parsed JSON that answers one question, in turn and in time. Raises ServerDown, ServerBusy, Refused.
+
+        `until`, by the event loop's clock, is for a question that has waited before (`deadline`).
+        """
         self.health.require()
-        seconds = settings.timeout_seconds * SHARE_OF_TIMEOUT
-        until = asyncio.get_running_loop().time() + seconds
-        entered = False
+        now, seconds = asyncio.get_running_loop().time, settings.timeout_seconds * SHARE_OF_TIMEOUT
+        until = until or deadline(settings)
+        asked = until
         try:
             async with asyncio.timeout_at(until), self.line.turn(settings.max_concurrent, settings.max_waiting):
-                entered = True
+                asked = now()
                 answer = await self._connected("POST", path, body)
         except TimeoutError:
-            if not entered:
-                raise ServerBusy(f"{self.name} was busy with other questions for {seconds:g} s") from None
-            raise self.health.failed(f"gave no answer within {seconds:g} s") from None
+            if until - asked < seconds / 2:  # the wait before took the time, not the server
+                raise ServerBusy(f"{self.name} was busy with other questions for too long") from None
+            raise self.health.failed(f"gave no answer within {until - asked:.3g} s") from None
+        except Refused as error:
+            self.health.succeeded()
+            if error.status >= 500:
+                raise ServerDown(str(error)) from None
+            raise
         self.health.succeeded()
         return answer
+
+    async def reach(self) -> None:
+        """Make sure that it is there, before something that takes long. Raises ServerDown, which counts."""
+        self.health.require()
+        try:
+            await self._answers_probe()
+        except ServerDown as error:
+            raise self.health.failed(str(error).removeprefix(self.name).strip()) from None
 
     async def call(self, method: str, path: str, body: Any = None, *, seconds: float) -> Any:
         """The same for what is no question: out of turn, with a time-out of its own, not counted towards health.
@@ -105,8 +124,8 @@ class Server:
     async def alive(self) -> bool:
         """Whether it answers a health probe now. Never raises."""
         try:
-            await self.call("GET", self._health_path, seconds=PROBE_TIMEOUT_SECONDS)
-        except (ServerDown, ServerBusy, Refused):
+            await self._answers_probe()
+        except (ServerDown, ServerBusy):
             return False
         return True
 
@@ -137,8 +156,6 @@ class Server:
             raise ServerBusy(f"{self.name} answered HTTP 503: it has more questions than it takes, or loads a model")
         if response.status_code in (401, 403):
             raise ServerDown(f"{self.name} answered HTTP {response.status_code}: set `local.api_key_env` to its key")
-        if response.status_code >= 500:
-            raise ServerDown(f"{self.name} answered HTTP {response.status_code}")
         raise Refused(self.name, response.status_code, response.text)
 
     def _headers(self) -> dict[str, str]:
@@ -148,11 +165,14 @@ class Server:
             raise ServerDown(str(error)) from None
         return {} if key is None else {"Authorization": f"Bearer {key}"}
 
-    async def _probe(self) -> None:
+    async def _answers_probe(self) -> None:
         try:
             await self.call("GET", self._health_path, seconds=PROBE_TIMEOUT_SECONDS)
         except Refused as error:
             raise ServerDown(str(error)) from None
+
+    async def _probe(self) -> None:
+        await self._answers_probe()
         self._revive = [one for one in self._revive if one() is not None]
         for one in list(self._revive):
             if revive := one():
@@ -165,6 +185,11 @@ class Server:
 _servers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str | None], Server]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+def deadline(settings: LocalSettings) -> float:
+    """By when a request that begins now has to be answered, by the event loop's clock."""
+    return asyncio.get_running_loop().time() + settings.timeout_seconds * SHARE_OF_TIMEOUT
 
 
 def server_at(place: Place, settings: LocalSettings) -> Server:

@@ -9,9 +9,11 @@ from decimal import Decimal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities import contract
 from activities.heartbeat import Heartbeater
-from activities.remote.errors import InvalidAnswer, RemoteError, TimedOut, Unusable
+from activities.remote.errors import InvalidAnswer, RateLimited, RemoteError, TimedOut, Unusable
 from activities.remote.model import Question, RemoteModel
+from activities.remote.pacing import Pacing, tokens_of
 from activities.remote.registry import remote_model
 from activities.store import (
     CallState,
@@ -40,6 +42,7 @@ class AskRemote:
         self._store = store
         self._clock = clock
         self._models: dict[str, RemoteModel] = {}
+        self._pacing = Pacing(store.paces, clock)
 
     @activity.defn
     async def ask_remote(self, call: RemoteCall) -> Reply:
@@ -94,7 +97,7 @@ class AskRemote:
         if standing.state is CallState.INTENT and not model.idempotent:
             raise _outcome_unknown(intent, standing.charged)
         try:
-            answer = await _attempt(call, settings, model, intent.idempotency_key)
+            answer = await _attempt(self._pacing, call, settings, model, intent.idempotency_key)
         except Unusable as error:
             cost, why, text = error.cost, str(error), error.text
             await _outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock(), text))
@@ -133,14 +136,20 @@ async def _outlast[T](write: Callable[[], Awaitable[T]]) -> T:
         pause = min(LONGEST_PAUSE, pause * 2)
 
 
-async def _attempt(call: RemoteCall, settings: TaskSettings, model: RemoteModel, key: str) -> Answer:
-    """One call within the provider's time-out, its output checked. Raises RemoteError."""
-    seconds = settings.remote.timeout_seconds
+async def _attempt(pacing: Pacing, call: RemoteCall, settings: TaskSettings, model: RemoteModel, key: str) -> Answer:
+    """One call in its turn and within the provider's time-out, its output checked. Raises RemoteError."""
+    seconds, question = settings.remote.timeout_seconds, _question(call, settings, key)
+    turn = await pacing(settings.remote, settings.name, tokens_of(question))
     try:
         async with asyncio.timeout(seconds):
-            answer = await model.ask(_question(call, settings, key))
+            answer = await model.ask(question)
+    except RateLimited as error:
+        if error.retry_after:
+            await pacing.slow_down(settings.remote, error.retry_after)
+        raise
     except TimeoutError:
         raise TimedOut(f"{settings.remote.provider} model {settings.remote.model!r} took over {seconds:g} s") from None
+    await pacing.settle(turn, answer.input_tokens + answer.output_tokens)
     try:
         output = compile_schema(settings.output_schema, settings.name).validate(answer.output)
     except SchemaError as problem:
@@ -209,11 +218,13 @@ def _replay(served: Served, call: RemoteCall) -> Reply:
 
 def _failure(error: RemoteError, charged: Decimal) -> ApplicationError:
     wait = error.retry_after
+    # Where a call may wait for its turn, Temporal would go on with it for minutes, whatever else is wrong.
+    last = activity.info().attempt >= contract.ATTEMPTS and not isinstance(error, RateLimited)
     return ApplicationError(
         str(error),
         {"charged": str(charged)},
         type=type(error).__name__,
-        non_retryable=not error.retryable,
+        non_retryable=last or not error.retryable,
         next_retry_delay=None if wait is None else timedelta(seconds=wait),
     )
 
@@ -225,7 +236,12 @@ def _not_begun(error: StoreError, reserved: Decimal) -> ApplicationError:
     untouched = info.attempt == 1 or list(info.heartbeat_details) == [info.attempt - 1]
     if untouched:
         activity.heartbeat(info.attempt)
-    return ApplicationError(str(error), {"charged": "0" if untouched else str(reserved)}, type="StoreError")
+    return ApplicationError(
+        str(error),
+        {"charged": "0" if untouched else str(reserved)},
+        type="StoreError",
+        non_retryable=info.attempt >= contract.ATTEMPTS,
+    )
 
 
 def _outcome_unknown(intent: Intent, charged: Decimal) -> ApplicationError:

@@ -45,7 +45,14 @@ LARGEST_BODY = 8 * 1024 * 1024
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 _KEY = re.compile(r"[!-~]+")
 _OUT_OF_CREDIT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"}
-_REFUSED_CONTENT = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+_REFUSED_CONTENT = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation", "invalid_prompt"}
+# Parameters whose setting has another name.
+_SETTINGS = {
+    "max_tokens": "max_output_tokens",
+    "reasoning.effort": "reasoning_effort",
+    "response_format": "output_schema",
+    "text.format.schema": "output_schema",
+}
 _GATEWAY_GAVE_UP = {408, 502, 504, 524}
 
 
@@ -122,7 +129,7 @@ def secret(variable: str | None) -> str | None:
 
 def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
     """What a response that is no answer means; `content` is its body."""
-    status, code = response.status_code, _code(content)
+    status, code = response.status_code, _word(content, "code", "type")
     said = f"{who}: HTTP {status}" + (f", {code}" if code else "")
     if code in _OUT_OF_CREDIT or status == 402:
         return QuotaExhausted(said)
@@ -136,6 +143,10 @@ def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
         return Overloaded(said, retry_after(response.headers))
     if code in _REFUSED_CONTENT:
         return ContentFiltered(said, Decimal(0))
+    if status == 404:
+        return InvalidRequest(f"{said}: it knows no such model, or is at another address; check `model` and `base_url`")
+    if (refused := _word(content, "param")) is not None:
+        return InvalidRequest(f"{said}: it refuses `{_SETTINGS.get(refused, refused)}`; change it or leave it out")
     return InvalidRequest(said)
 
 
@@ -156,11 +167,11 @@ def retry_after(headers: httpx.Headers) -> float | None:
     return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
-def _code(content: bytes) -> str | None:
-    """The provider's own word for the error, if it looks like one."""
+def _word(content: bytes, *names: str) -> str | None:
+    """What the provider says about the error under the first of these names, if it looks like a word."""
     try:
         error = json.loads(content)["error"]
-        found = error.get("code") or error.get("type")
+        found = next((error[name] for name in names if error.get(name)), None)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     return found if isinstance(found, str) and _CODE.fullmatch(found) else None

@@ -8,8 +8,8 @@ from typing import Any
 from activities.remote.dialect import Completion, Stop, Unreadable
 from activities.remote.http import bearer
 from activities.remote.http_model import base_url
+from activities.remote.openai_usage import usage
 from activities.remote.wire_schema import wire_schema
-from apprentice.prices import Usage
 from apprentice.prompts import Prompt
 from apprentice.settings import ProviderSettings, TaskSettings
 
@@ -55,7 +55,10 @@ class OpenAICompatible:
         except (LookupError, TypeError, AttributeError):
             raise Unreadable("this is no chat completion") from None
         stop = Stop.REFUSED if declined else _STOPS.get(finish, Stop.DONE)
-        return Completion(text if isinstance(text, str) else None, stop, _usage(response.get("usage")))
+        written = text or declined
+        return Completion(
+            written if isinstance(written, str) else None, stop, usage(response.get("usage"), "prompt", "completion")
+        )
 
 
 _STOPS = {"length": Stop.CUT_OFF, "content_filter": Stop.FILTERED}
@@ -69,24 +72,3 @@ def messages(prompt: Prompt) -> list[dict[str, str]]:
         for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": answered})
     ]
     return [{"role": "system", "content": prompt.system}, *turns, {"role": "user", "content": prompt.user}]
-
-
-def _usage(said: Any) -> Usage | None:
-    """The tokens as the server counted them; None if it does not say."""
-    if not isinstance(said, dict):
-        return None
-    read, written = _count(said.get("prompt_tokens")), _count(said.get("completion_tokens"))
-    if read is None or written is None:
-        return None
-    cached = _count(_details(said, "prompt_tokens_details").get("cached_tokens")) or 0
-    reasoning = _count(_details(said, "completion_tokens_details").get("reasoning_tokens")) or 0
-    return Usage(read, written, cached=min(cached, read), reasoning=min(reasoning, written))
-
-
-def _details(said: dict[str, Any], name: str) -> dict[str, Any]:
-    found = said.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from activities.remote.dialect import Dialect
 from activities.remote.http_model import HttpModel
 from activities.remote.model import RemoteModel
+from activities.remote.openai import OpenAI
 from activities.remote.openai_compatible import OpenAICompatible
 from activities.remote.recorded import Recorded
 from activities.remote.simulated import Simulated
 from apprentice.settings import ProviderSettings, TaskSettings
 
 DIALECTS: dict[str, Callable[[ProviderSettings, TaskSettings], Dialect]] = {
+    "openai": OpenAI,
     "openai_compatible": OpenAICompatible,
 }
 

@@ -7,13 +7,14 @@ from activities.store.comparisons import Comparisons
 from activities.store.database import Database, open_database
 from activities.store.examples import Examples
 from activities.store.journal import Journal
+from activities.store.paces import Paces
 from activities.store.settings import Settings
 from activities.store.urls import parse_url
 from activities.store.versions import Versions
 
 
 class Store:
-    """Settings, journal of calls, examples, comparisons, versions. Belongs to the event loop that opened it.
+    """Settings, journal of calls, examples, comparisons, versions, paces. Belongs to the event loop that opened it.
 
     async with await Store.open("sqlite:///apprentice.db") as store:
         served = await store.journal.served("classify_ticket", "r-1")
@@ -26,6 +27,7 @@ class Store:
         self.examples = Examples(database)
         self.comparisons = Comparisons(database)
         self.versions = Versions(database)
+        self.paces = Paces(database)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apprentice import prices
+from apprentice import prices, prompts
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
 from apprentice.evaluators import BUILDERS
@@ -21,6 +21,7 @@ from apprentice.settings import ProviderSettings, TaskSettings
 Found = Iterator[tuple[KeyPath, str]]
 USES_FIELDS = ("structured_match", "semantic_similarity")
 SPEAKS_HTTP = ("anthropic", "openai", "google", "openai_compatible")
+API_PATHS = ("/chat/completions", "/responses", "/messages")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
 # A name in this style is shown when it is not set; anything else may be the secret itself, written in by mistake.
@@ -56,6 +57,14 @@ def schemas(task: TaskSettings, around: Surroundings) -> Found:
         except SchemaError as error:
             for path, words in error.problems:
                 yield (name, *(path.split(".") if path else ())), words
+
+
+def prompt(task: TaskSettings, around: Surroundings) -> Found:
+    """The templates can be read and know all their names, the examples fit the schemas."""
+    try:
+        yield from ((("prompt", *path), words) for path, words in prompts.problems(task))
+    except SchemaError:
+        return
 
 
 def evaluator(task: TaskSettings, around: Surroundings) -> Found:
@@ -107,6 +116,7 @@ def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: 
     yield from variable(settings.key_variable, (*path, "api_key_env"), around.environ)
     yield from _price(settings, currency, path)
     yield from _base_url(settings, path)
+    yield from _rates(settings, path)
     if settings.idempotent and settings.provider != "openai_compatible":
         yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
     if settings.provider == "recorded":
@@ -114,6 +124,13 @@ def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: 
             yield path, "the provider `recorded` needs `traffic`, the file with the answers"
         elif not (around.folder / settings.traffic).is_file():
             yield (*path, "traffic"), f"there is no file {settings.traffic!r} (a relative path starts at the YAML file)"
+
+
+def _rates(settings: ProviderSettings, path: KeyPath) -> Found:
+    tokens = settings.rate_limits.tokens_per_minute
+    if tokens is not None and tokens < settings.max_output_tokens:
+        words = f"is below max_output_tokens, which is {settings.max_output_tokens}: no call would fit into a minute"
+        yield (*path, "rate_limits", "tokens_per_minute"), words
 
 
 def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
@@ -141,9 +158,9 @@ def _address(text: str, path: KeyPath, such_as: str) -> Found:
     elif "@" in url.netloc:
         yield path, "holds a user or password: name the key's environment variable in `api_key_env`"
     elif url.query or url.fragment:
-        yield path, "must end before `?` and `#`: a path is put behind it"
-    elif url.path.rstrip("/").endswith("/chat/completions"):
-        yield path, "must end before /chat/completions, which is put behind it"
+        yield path, "must end before `?` and `#`: the API's own paths are put behind it"
+    elif (ours := next((one for one in API_PATHS if url.path.rstrip("/").endswith(one)), None)) is not None:
+        yield path, f"must end before {ours}, which is put behind it"
 
 
 def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
@@ -219,6 +236,7 @@ def _zone_by_city(name: str) -> str:
 CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     samples,
     schemas,
+    prompt,
     evaluator,
     compared_fields,
     providers,

@@ -11,6 +11,7 @@ from apprentice.settings.money import BudgetSettings, CacheSettings
 from apprentice.settings.prompt import PromptExample, PromptSettings
 from apprentice.settings.quality import ConfidenceThresholds, EvaluatorOptions, SamplingSettings
 from apprentice.settings.remote import (
+    CUSTOMARY_KEYS,
     Price,
     PriceTier,
     ProviderSettings,
@@ -23,6 +24,7 @@ from apprentice.settings.system import AlertSettings, StoreSettings, TemporalSet
 from apprentice.settings.task import SHARED_BUDGET, TASK_NAME, Config, TaskSettings
 
 __all__ = [
+    "CUSTOMARY_KEYS",
     "SHARED_BUDGET",
     "TASK_NAME",
     "AlertSettings",

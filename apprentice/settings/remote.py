@@ -14,6 +14,8 @@ class PriceTier(Settings):
     above_input_tokens: int = Field(ge=1)
     input_per_million: Cap
     output_per_million: Cap
+    cached_input_per_million: Cap | None = Field(None, description="None: as in shorter calls")
+    cache_write_per_million: Cap | None = Field(None, description="None: as in shorter calls")
 
 
 class Price(Settings):

@@ -21,6 +21,7 @@ COMMANDS = {
     "batch": ("batch", "Answer a file of requests; goes on where it was interrupted."),
     "status": ("status", "How all tasks stand, or everything about one."),
     "watch": ("watch", "The status, live."),
+    "doctor": ("doctor", "Ask every provider and server once; says what is wrong."),
     "report": ("report", "What was saved, and at what quality."),
     "codec-server": ("codec_server", "Let Temporal's Web UI read encrypted payloads, behind a token."),
     "simulate": ("simulate", "Forecast savings from recorded traffic, without a server."),

@@ -12,17 +12,21 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from apprentice.config import parse
-from apprentice.config.checks import SPEAKS_HTTP
 from apprentice.config.errors import unknown_name
 from apprentice.config.yaml_source import SourceError, read
-from apprentice.init_template import InitAnswers, render
+from apprentice.init_template import SERVERS, InitAnswers, render
 from apprentice.schema import compile_schema
-from apprentice.settings import TASK_NAME, ProviderSettings
+from apprentice.settings import CUSTOMARY_KEYS, TASK_NAME, LocalSettings, ProviderSettings
 from client.cli import options
 from client.cli.amounts import parse_cap
-from client.cli.output import Failed, show, stderr
+from client.cli.output import Failed, note, show, stderr
 
 PROVIDERS: tuple[str, ...] = get_args(ProviderSettings.model_fields["provider"].annotation)
+BACKENDS: tuple[str, ...] = get_args(LocalSettings.model_fields["backend"].annotation)
+# A good model of each provider to begin with.
+MODELS = {"openai": "gpt-4.1", "google": "gemini-2.5-pro"}
+MODEL = "claude-sonnet-4-5"
+BASE_MODELS = {"ollama": "llama3.1:8b", "vllm": "Qwen/Qwen2.5-7B-Instruct", "llama_cpp": "qwen2.5-7b-instruct"}
 LOCAL_SERVER = "http://localhost:8000/v1"
 FIELDS_HELP = escape(
     "name: type, ...; types: str, int, float, bool, list[str], [one, of, these], a ? makes it optional"
@@ -43,6 +47,8 @@ def init(
         str | None, typer.Option(metavar="URL", help="What stands before /chat/completions, for `openai_compatible`.")
     ] = None,
     traffic: Annotated[str | None, typer.Option(metavar="JSONL", help="Recorded traffic, for `recorded`.")] = None,
+    local: Annotated[str | None, typer.Option(help=f"What serves the local model: {', '.join(BACKENDS)}.")] = None,
+    base_model: Annotated[str | None, typer.Option(help="The model that this server has.")] = None,
     daily_cap: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Most to spend a day, or none.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: defaults for what is not given.")] = False,
     config: options.Config = options.DEFAULT_CONFIG,
@@ -56,16 +62,19 @@ def init(
     about = answer("what the task is", description, "Classify support tickets by category and priority", str)
     inputs = answer("input fields", input_fields, "text: str", _fields)
     outputs = answer("output fields", output_fields, "category: [billing, shipping, account], priority: int", _fields)
-    remote = answer("provider of the remote model", provider, "simulated", _provider)
+    remote = answer("provider of the remote model", provider, "simulated", _one_of(PROVIDERS, "provider"))
+    backend = answer("what serves the local model", local, "embedded", _one_of(BACKENDS, "backend"))
     answers = InitAnswers(
         name=task,
         description=about,
         input_fields=inputs,
         output_fields=outputs,
         provider=remote,
-        model=answer("remote model", model, "claude-sonnet-4-5", str),
-        base_url=answer("its address", base_url, LOCAL_SERVER, str) if remote in SPEAKS_HTTP else base_url,
+        model=answer("remote model", model, MODELS.get(remote, MODEL), str),
+        base_url=answer("its address", base_url, LOCAL_SERVER, str) if remote == "openai_compatible" else base_url,
         traffic=answer("recorded traffic", traffic, "traffic.jsonl", str) if remote == "recorded" else traffic,
+        backend=backend,
+        base_model=answer("its model", base_model, BASE_MODELS[backend], str) if backend in SERVERS else base_model,
         daily_cap=answer("most to spend a day in USD, or none", daily_cap, "10.00", _cap),
     )
     _write(path, answers)
@@ -98,10 +107,13 @@ class Interview:
                 stderr().print(Text(str(error), style="red"))
 
 
-def _provider(text: str) -> str:
-    if text not in PROVIDERS:
-        raise ValueError(unknown_name(text, list(PROVIDERS), "provider"))
-    return text
+def _one_of(names: tuple[str, ...], what: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in names:
+            raise ValueError(unknown_name(text, list(names), what))
+        return text
+
+    return check
 
 
 def _name(text: str) -> str:
@@ -137,9 +149,9 @@ def _exists(path: Path) -> Failed:
 
 
 def _write(path: Path, answers: InitAnswers) -> None:
-    """Write what validates, or nothing."""
-    text = render(answers)
-    parse(text, str(path), os.environ)
+    """Write what validates, or nothing. The key may come later: the file only names it."""
+    text, key = render(answers), answers.api_key_env or CUSTOMARY_KEYS.get(answers.provider)
+    parse(text, str(path), {**os.environ, **({key: "to come"} if key else {})})
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -149,3 +161,5 @@ def _write(path: Path, answers: InitAnswers) -> None:
         raise Failed(f"cannot write {path}: {error.strerror}") from None
     option = "" if path == options.DEFAULT_CONFIG else f"-c {path} "
     show(f"wrote {path}; `apprentice {option}up` starts it")
+    if key and not os.environ.get(key):
+        note(f"put the provider's key into the environment variable {key}; `apprentice {option}doctor` tries it")

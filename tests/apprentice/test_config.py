@@ -577,9 +577,10 @@ def test_every_address_that_a_store_takes_is_valid(url: str) -> None:
     assert config(extra=f"store: {{url: '{url}'}}\n").store.url == url
 
 
-def test_an_endpoint_in_place_of_a_base_url_is_refused() -> None:
-    remote = "remote: {provider: openai_compatible, model: gpt-4o-mini, base_url: http://h/v1/chat/completions}\n"
-    assert "remote.base_url: must end before /chat/completions" in only_error(text(remote=remote))
+@pytest.mark.parametrize("end", ["/chat/completions", "/responses", "/messages"])
+def test_an_endpoint_in_place_of_a_base_url_is_refused(end: str) -> None:
+    remote = f"remote: {{provider: openai_compatible, model: gpt-4o-mini, base_url: http://h/v1{end}}}\n"
+    assert f"remote.base_url: must end before {end}" in only_error(text(remote=remote))
 
 
 def test_a_client_reads_the_block_temporal_alone(tmp_path: Path) -> None:
@@ -613,3 +614,42 @@ def test_a_local_server_has_what_it_needs_and_nothing_that_it_ignores(local: str
 def test_a_local_server_is_five_lines() -> None:
     task = config(f"local: {OLLAMA} base_url: 'http://gpu:11434/'}}").tasks[0]
     assert (task.local.backend, task.local.base_model) == ("ollama", "llama3.1:8b")
+
+
+# --- prompts and rates -----------------------------------------------------------------------------------------
+
+
+def test_a_prompt_is_checked_at_its_line() -> None:
+    prompt = """prompt:
+  system: "{{ input }}"
+  template: |
+    {{ task }}
+    {{ input.txt }}
+  examples:
+    - input: {text: a}
+      output: {category: billing, priority: 1, place: {city: a}, extra: {}}
+    - input: {text: 3}
+      output: {category: billing, priority: 1, place: {city: 4}, extra: {}}"""
+    found = errors(text(prompt))
+    assert [one.split(": ", 2)[:2] for one in found] == [
+        ["a.yaml:7", "tasks[0].prompt.system"],
+        ["a.yaml:8", "tasks[0].prompt.template"],
+        ["a.yaml:14", "tasks[0].prompt.examples[1].input"],
+        ["a.yaml:15", "tasks[0].prompt.examples[1].output"],
+    ]
+    assert "there is no {{ input }}" in found[0]
+    assert "line 2: input_schema has no field `txt`; did you mean `text`?" in found[1]
+    assert "text: expected text" in found[2]
+    assert "place.city: expected text" in found[3]
+
+
+def test_a_prompt_that_fits_its_schemas_loads_also_beside_schemas_that_do_not() -> None:
+    assert config("prompt: {template: '{{ input.text }}'}").task("tickets").prompt.template == "{{ input.text }}"
+    broken = text("prompt: {template: '{{ input.text }}'}").replace("text: str", "text: strr")
+    assert "unknown type" in only_error(broken)
+
+
+def test_a_rate_limit_that_no_call_fits_into_is_an_error() -> None:
+    limited = REMOTE.replace("}", ", rate_limits: {requests_per_minute: 5, tokens_per_minute: 511}}")
+    assert "rate_limits.tokens_per_minute: is below max_output_tokens, which is 512" in only_error(text(remote=limited))
+    assert config(remote=limited.replace("511", "512")).task("tickets").remote.rate_limits.requests_per_minute == 5

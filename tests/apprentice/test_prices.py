@@ -22,15 +22,17 @@ from apprentice.schema import compile_schema
 from apprentice.settings import Price, PriceTier, ProviderSettings, RemoteSettings, TaskSettings
 
 rates = st.decimals(0, 100, places=3)
+columns = {
+    "input_per_million": rates,
+    "output_per_million": rates,
+    "cached_input_per_million": st.none() | rates,
+    "cache_write_per_million": st.none() | rates,
+}
 prices = st.builds(
     Price,
-    input_per_million=rates,
-    output_per_million=rates,
+    **columns,
     per_request=rates,
-    tiers=st.lists(
-        st.builds(PriceTier, above_input_tokens=st.integers(1, 500), input_per_million=rates, output_per_million=rates),
-        max_size=3,
-    ),
+    tiers=st.lists(st.builds(PriceTier, above_input_tokens=st.integers(1, 500), **columns), max_size=3),
 )
 counts = st.integers(0, 1_000)
 
@@ -51,6 +53,30 @@ def test_the_price_of_a_long_call_is_that_of_its_tier() -> None:
     assert price is not None
     assert cost(price, Usage(200_000, 0)) == Decimal("0.6")
     assert cost(price, Usage(200_001, 0)) == Decimal("1.200006")
+
+
+def test_cached_input_has_the_lists_price_in_every_tier() -> None:
+    price = price_of(simulated("claude-sonnet-4-5"))
+    assert price is not None
+    assert (price.cached_input_per_million, price.cache_write_per_million) == (Decimal("0.3"), Decimal("3.75"))
+    # 100,000 tokens: 20,000 at $3, 70,000 from the cache at $0.30, 10,000 written to it at $3.75
+    assert cost(price, Usage(100_000, 0, cached=70_000, cache_writes=10_000)) == Decimal("0.1185")
+    # 300,000 tokens are above the tier's 200,000, where all three cost twice as much: 60,000, 210,000 and 30,000
+    assert cost(price, Usage(300_000, 0, cached=210_000, cache_writes=30_000)) == Decimal("0.711")
+    assert upper_bound(price, 300_000, 0) == Decimal("2.25")
+
+
+def test_a_tier_that_names_no_price_for_cached_input_takes_that_of_shorter_calls() -> None:
+    tier = PriceTier(above_input_tokens=10, input_per_million=Decimal(8), output_per_million=Decimal(9))
+    price = Price(input_per_million=Decimal(4), cached_input_per_million=Decimal(1), tiers=[tier])
+    assert cost(price, Usage(1_000_000, 0, cached=1_000_000)) == 1
+    assert cost(price, Usage(1_000_000, 0, cache_writes=1_000_000)) == 8
+
+
+def test_a_list_without_a_price_for_cached_input_gives_no_discount() -> None:
+    price = price_of(simulated("gpt-5.2-pro"))
+    assert price is not None
+    assert cost(price, Usage(1_000, 0, cached=1_000)) == cost(price, Usage(1_000, 0))
 
 
 def test_the_dearest_hour_of_the_day_counts() -> None:
@@ -80,14 +106,18 @@ def test_costs_are_exact() -> None:
         cost(price, Usage(-1, 0))
 
 
-@given(prices, counts, counts, counts, counts)
-def test_no_call_costs_more_than_the_upper_bound(price: Price, n: int, m: int, less: int, fewer: int) -> None:
-    assert cost(price, Usage(min(n, less), min(m, fewer))) <= upper_bound(price, n, m)
+@given(prices, counts, counts, st.data())
+def test_no_call_costs_more_than_the_upper_bound(price: Price, n: int, m: int, data: st.DataObject) -> None:
+    read, written = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
+    cached = data.draw(st.integers(0, read))
+    usage = Usage(read, written, cached, data.draw(st.integers(0, read - cached)), data.draw(st.integers(0, written)))
+    assert cost(price, usage) <= upper_bound(price, n, m)
+    assert cost(price, usage, batch=True) <= upper_bound(price, n, m)
 
 
 @given(prices, counts, counts)
-def test_the_bound_of_a_price_without_tiers_is_its_cost(price: Price, n: int, m: int) -> None:
-    flat = price.model_copy(update={"tiers": []})
+def test_the_bound_of_a_price_without_tiers_and_caches_is_its_cost(price: Price, n: int, m: int) -> None:
+    flat = price.model_copy(update={"tiers": [], "cached_input_per_million": None, "cache_write_per_million": None})
     assert upper_bound(flat, n, m) == cost(flat, Usage(n, m))
 
 

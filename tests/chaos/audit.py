@@ -16,7 +16,7 @@ from activities.store.tables import calls as table
 from activities.store.urls import parse_url
 from apprentice.messages import Source, TaskStatus
 from tests.chaos.load import Sent
-from tests.fakes.chat_completions import Billed
+from tests.fakes.provider.ledger import Billed
 
 PAID = {"answered", "rejected"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.chaos.world import World
-from tests.fakes.chat_completions import Fault as ProviderFault
+from tests.fakes.provider.faults import Fault as ProviderFault
 
 
 class Fault(Protocol):

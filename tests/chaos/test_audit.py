@@ -14,7 +14,7 @@ from tests.chaos.audit import Books, audit
 from tests.chaos.load import Sent
 from tests.chaos.report import recovery
 from tests.chaos.run import Plan, task_settings
-from tests.fakes.chat_completions import Billed
+from tests.fakes.provider.ledger import Billed
 
 PRICE, MOST = Decimal("0.001"), Decimal("0.006")
 

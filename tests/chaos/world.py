@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from apprentice.settings import BudgetSettings, TaskSettings
 from client import Apprentice
 from tests.chaos.stores import StoreUnderTest
-from tests.fakes.chat_completions import ChatServer
+from tests.fakes.provider.process import FakeProvider
 from tests.workflows.worker_process import WorkerProcess
 from workers import dev_server
 from workers.dev_server import DevServer
@@ -29,7 +29,7 @@ class World:
 
     folder: Path
     store: StoreUnderTest
-    provider: ChatServer
+    provider: FakeProvider
     server: DevServer
     processes: WorkerProcess
     apprentice: Apprentice
@@ -108,10 +108,10 @@ async def world(
     # A workflow rolls over once the server suggests it, at 4,096 events; for less, both have to be told.
     sooner = {} if events_a_run is None else {"limit.historyCount.suggestContinueAsNew": str(events_a_run // 2)}
     with (
-        ChatServer(latency=latency, idempotent=idempotent) as provider,
+        FakeProvider(latency=latency, idempotent=idempotent) as provider,
         patch.dict(dev_server.DYNAMIC_CONFIG, sooner),
     ):
-        remote = settings.remote.model_copy(update={"base_url": provider.base_url})
+        remote = settings.remote.model_copy(update={"base_url": provider.url(settings.remote.provider)})
         settings = settings.model_copy(update={"remote": remote})
         await store.start()
         server = await dev_server.start(find_binary(), folder / "temporal.db", None, None)

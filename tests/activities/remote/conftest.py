@@ -9,6 +9,7 @@ import pytest
 from activities.store import Store
 from apprentice.settings import RemoteSettings, TaskSettings
 
+pytest.register_assert_rewrite("tests.activities.remote.suite")
 PRICE = {"input_per_million": "3", "output_per_million": "15"}
 
 

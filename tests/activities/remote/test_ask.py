@@ -11,6 +11,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.contract import ATTEMPTS
 from activities.remote.ask import AskRemote, _intent
 from activities.remote.errors import ContentRefused, Overloaded, RateLimited, RemoteError, TimedOut, Unusable
 from activities.remote.model import Question
@@ -155,9 +156,9 @@ async def test_a_call_that_cost_nothing_is_made_again_even_without_idempotency(
 
 
 async def test_a_rate_limit_says_when_to_come_back(bench: Callable[..., Bench]) -> None:
-    one = bench(RateLimited("slow down", retry_after=7.5), RateLimited("slow down"))
-    assert (await one.fails()).next_retry_delay == timedelta(seconds=7.5)
+    one = bench(RateLimited("slow down"), RateLimited("slow down", retry_after=7.5))
     assert (await one.fails()).next_retry_delay is None
+    assert (await one.fails()).next_retry_delay == timedelta(seconds=7.5)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,19 @@ async def test_every_error_is_named_and_final_unless_retryable(
 ) -> None:
     error = await bench(kind("why")).fails()
     assert (error.type, error.message, error.non_retryable) == (kind.__name__, "why", not kind.retryable)
+
+
+@pytest.mark.parametrize(("error", "final"), [(Overloaded("busy"), True), (RateLimited("wait", 3.0), False)])
+async def test_after_the_last_attempt_only_a_rate_limit_is_waited_for(
+    bench: Callable[..., Bench], error: RemoteError, final: bool
+) -> None:
+    one = bench(error, error)
+    call, environment = await one.call(), ActivityEnvironment()
+    for attempt in (ATTEMPTS - 1, ATTEMPTS):
+        environment.info = replace(environment.info, attempt=attempt)
+        with pytest.raises(ApplicationError) as caught:
+            await environment.run(one.activity.ask_remote, call)
+        assert caught.value.non_retryable is (final and attempt == ATTEMPTS)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +255,7 @@ async def test_without_a_store_nothing_is_sent_and_nothing_charged_unless_an_att
     with pytest.raises(ApplicationError) as caught:
         await environment.run(one.activity.ask_remote, call)
     assert (caught.value.type, caught.value.details) == ("StoreError", ({"charged": charged},))
-    assert not caught.value.non_retryable
+    assert caught.value.non_retryable is (attempt == ATTEMPTS)
     assert beats == ([(attempt,)] if charged == "0" else [])
 
 

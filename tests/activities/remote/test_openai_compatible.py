@@ -1,14 +1,12 @@
-"""`openai_compatible` against a server that speaks the API, with OpenAI's own SDK as the judge of both."""
+"""`openai_compatible`: Chat Completions, with OpenAI's own SDK as the judge of requests and responses."""
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import format_datetime
 from typing import Any
 
-import httpx
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
@@ -18,241 +16,102 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote
-from activities.remote.errors import (
-    AuthFailed,
-    ContentFiltered,
-    ContentRefused,
-    CutOff,
-    InvalidAnswer,
-    InvalidRequest,
-    Overloaded,
-    QuotaExhausted,
-    RateLimited,
-    RemoteError,
-    TimedOut,
-    Unreachable,
-    Unusable,
-)
-from activities.remote.http import refusal, retry_after
-from activities.remote.model import Question
-from activities.remote.openai_compatible import OpenAICompatible
+from activities.remote.errors import AuthFailed, InvalidAnswer, InvalidRequest
 from activities.remote.registry import remote_model
 from activities.store import Store, Unknown
-from apprentice import prompts
-from apprentice.messages import Answer, RemoteCall, TaskRequest
+from apprentice.messages import RemoteCall, TaskRequest
 from apprentice.prices import reservation
 from apprentice.settings import TaskSettings
-from tests.fakes.chat_completions import UNPAID, ChatServer, Fault
+from tests.activities.remote.cases import EVERYTHING, SCHEMAS, WHAT_BECOMES_OF, corner_cases
+from tests.activities.remote.conftest import make_settings
+from tests.activities.remote.suite import KEY, TEXT, Make, Suite, ask, body_of, question
+from tests.fakes.provider.faults import UNPAID, Fault
+from tests.fakes.provider.process import FakeProvider
 
-Make = Callable[..., TaskSettings]
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-EVERYTHING = {
-    "category": ["billing", "shipping"],
-    "priority": "int",
-    "note": "str?",
-    "tags": "list[str]",
-    "nested": {"sure": "bool?", "share": "float"},
-}
+REQUESTS: TypeAdapter[Any] = TypeAdapter(CompletionCreateParamsNonStreaming)
+
+
+class TestOpenAICompatible(Suite):
+    api = "openai_compatible"
+
+    @corner_cases
+    def test_our_requests_are_the_apis(self, at: Make, case: str) -> None:
+        body = body_of(at(output_schema=SCHEMAS[case][0], temperature=0.5, reasoning_effort="low"))
+        known = REQUESTS.validate_python(body, strict=True)
+        # An iterable is checked as it is read; what the SDK does not know, it leaves out.
+        assert known | {"messages": list(known["messages"])} == body
+        assert body["response_format"]["json_schema"]["strict"] is not case.startswith("free")
+
+    def test_strict_schemas_require_every_field_and_no_other(self, at: Make) -> None:
+        schema = body_of(at(output_schema=EVERYTHING))["response_format"]["json_schema"]["schema"]
+        for one in (schema, schema["properties"]["nested"]):
+            assert set(one["required"]) == set(one["properties"])
+            assert one["additionalProperties"] is False
+        assert {"type": "null"} in schema["properties"]["note"]["anyOf"]
+
+    def test_the_fakes_responses_are_the_apis(self, server: FakeProvider, at: Make) -> None:
+        body = body_of(at())
+        with openai.OpenAI(base_url=server.url("openai_compatible"), api_key=KEY, max_retries=0) as sdk:
+            completion = sdk.chat.completions.create(**body)
+            assert ChatCompletion.model_validate(completion.model_dump(), strict=True) == completion
+            assert json.loads(completion.choices[0].message.content or "")
+            server.fail("refusal")
+            assert sdk.chat.completions.create(**body).choices[0].message.refusal
+            server.fail("rate_limited")
+            with pytest.raises(openai.RateLimitError) as limited:
+                sdk.chat.completions.create(**body)
+            assert limited.value.code == "rate_limit_exceeded"
+            server.fail("error_500")
+            with pytest.raises(openai.InternalServerError):
+                sdk.chat.completions.create(**body)
+            assert sdk.models.list().data
+
+    @pytest.mark.parametrize(("value", "error"), [(None, "not set"), ("sk\nnewline", "cannot be a key")])
+    async def test_a_bad_key_is_named_and_not_shown(
+        self, at: Make, monkeypatch: pytest.MonkeyPatch, value: str | None, error: str
+    ) -> None:
+        monkeypatch.delenv("SOME_KEY", raising=False)
+        if value:
+            monkeypatch.setenv("SOME_KEY", value)
+        with pytest.raises(AuthFailed, match=f"SOME_KEY.*{error}") as caught:
+            await ask(at(api_key_env="SOME_KEY"))
+        assert "newline" not in str(caught.value)
+
+    async def test_many_calls_share_the_connections(self, at: Make, server: FakeProvider) -> None:
+        settings, before = at(timeout_seconds=20), len(server.bill())
+        model = remote_model(settings.remote, settings)
+        answers = await asyncio.gather(*(model.ask(question(settings, f"k{n}", f"t {n}")) for n in range(60)))
+        assert len(answers) == 60
+        assert len({call.key for call in server.bill()[before:]}) == 60
+
+
+def test_it_has_no_address_of_its_own() -> None:
+    settings = make_settings(provider="openai_compatible")
+    with pytest.raises(InvalidRequest, match="needs `base_url`"):
+        remote_model(settings.remote, settings)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ChatServer]:
-    with ChatServer() as running:
+def server() -> Iterator[FakeProvider]:
+    with FakeProvider() as running:
         yield running
 
 
 @pytest.fixture
-def at(server: ChatServer, settings: Make) -> Make:
+def at(server: FakeProvider, settings: Make) -> Make:
     """Settings of a task at the fake server, with half a second for a call."""
     server.heal()
 
     def make(**changes: Any) -> TaskSettings:
-        values = {"provider": "openai_compatible", "base_url": server.base_url, "timeout_seconds": 0.5}
+        values = {"provider": "openai_compatible", "base_url": server.url("openai_compatible"), "timeout_seconds": 0.5}
         return settings(**values | changes)
 
     return make
 
 
-TEXT = "card broken, ünïcode"
-
-
 def request(text: str = TEXT) -> TaskRequest:
     return TaskRequest(request_id="r-1", task="tickets", input={"text": text})
-
-
-async def ask(settings: TaskSettings, key: str = "key-1") -> Answer:
-    return await remote_model(settings.remote, settings).ask(question(settings, key))
-
-
-def question(settings: TaskSettings, key: str = "key-1", text: str = TEXT) -> Question:
-    one, limit = request(text), reservation(settings, {"text": text})
-    return Question(one, prompts.build(settings, one.input), key, limit, settings.remote.max_output_tokens)
-
-
-def body_of(settings: TaskSettings) -> dict[str, Any]:
-    return OpenAICompatible(settings.remote, settings).body(question(settings).prompt, 512)
-
-
-async def test_an_answer_is_what_the_server_billed(server: ChatServer, at: Make) -> None:
-    answer = await ask(at(output_schema=EVERYTHING))
-    call = server.bill()[-1]
-    assert set(answer.output) == set(EVERYTHING)
-    assert (answer.cost, answer.input_tokens, answer.output_tokens) == (
-        call.cost,
-        call.input_tokens,
-        call.output_tokens,
-    )
-    assert (call.key, call.fate) == ("key-1", "answered")
-    assert answer.latency_seconds > 0
-
-
-@pytest.mark.parametrize("schema", [EVERYTHING, {"free": "dict"}, {"any": "list"}, {"grid": "list[list[int]]"}])
-def test_our_requests_are_the_apis(at: Make, schema: dict[str, Any]) -> None:
-    settings = at(output_schema=schema)
-    body = body_of(settings)
-    TypeAdapter(CompletionCreateParamsNonStreaming).validate_python(body, strict=True)
-    format = body["response_format"]["json_schema"]
-    assert format["strict"] is not ({"free", "any"} & set(schema) != set())
-    assert json.dumps(body)
-
-
-def test_strict_schemas_require_every_field_and_no_other(at: Make) -> None:
-    settings = at(output_schema=EVERYTHING)
-    body = body_of(settings)
-    schema = body["response_format"]["json_schema"]["schema"]
-    for one in (schema, schema["properties"]["nested"]):
-        assert set(one["required"]) == set(one["properties"])
-        assert one["additionalProperties"] is False
-    assert {"type": "null"} in schema["properties"]["note"]["anyOf"]
-
-
-def test_the_fakes_responses_are_the_apis(server: ChatServer, at: Make) -> None:
-    settings = at()
-    body = body_of(settings)
-    with openai.OpenAI(base_url=server.base_url, api_key="none", max_retries=0) as sdk:
-        completion = sdk.chat.completions.create(**body)
-        assert ChatCompletion.model_validate(completion.model_dump(), strict=True) == completion
-        assert json.loads(completion.choices[0].message.content or "")
-        server.fail("refusal")
-        assert sdk.chat.completions.create(**body).choices[0].message.refusal
-        server.fail("rate_limited")
-        with pytest.raises(openai.RateLimitError) as limited:
-            sdk.chat.completions.create(**body)
-        assert limited.value.code == "rate_limit_exceeded"
-        server.fail("error_500")
-        with pytest.raises(openai.InternalServerError):
-            sdk.chat.completions.create(**body)
-
-
-WHAT_BECOMES_OF: dict[Fault, type[RemoteError]] = {
-    "hang": TimedOut,
-    "hang_unpaid": TimedOut,
-    "reset": TimedOut,
-    "truncated": TimedOut,
-    "gateway_timeout": TimedOut,
-    "error_500": Overloaded,
-    "error_503": Overloaded,
-    "rate_limited": RateLimited,
-    "quota": QuotaExhausted,
-    "malformed": InvalidAnswer,
-    "truncated_json": InvalidAnswer,
-    "not_a_completion": InvalidAnswer,
-    "not_json_inside": InvalidAnswer,
-    "cut_off": CutOff,
-    "refusal": ContentRefused,
-    "content_filter": ContentFiltered,
-}
-
-
-@pytest.mark.parametrize("fault", WHAT_BECOMES_OF)
-async def test_every_fault_has_its_name_and_never_costs_less_than_the_bill(
-    server: ChatServer, at: Make, fault: Fault
-) -> None:
-    settings, before = at(), len(server.bill())
-    server.fail(fault)
-    with pytest.raises(WHAT_BECOMES_OF[fault]) as caught:
-        await ask(settings)
-    (call,) = server.bill()[before:]
-    assert call.fate == fault
-    assert caught.value.charged or not call.cost
-    if isinstance(caught.value, Unusable):
-        assert call.cost <= caught.value.cost <= reservation(settings, request().input)
-    assert "broken" not in str(caught.value)
-
-
-async def test_a_rate_limit_brings_its_delay(server: ChatServer, at: Make) -> None:
-    server.fail("rate_limited")
-    with pytest.raises(RateLimited) as caught:
-        await ask(at())
-    assert caught.value.retry_after == 1.0
-
-
-async def test_an_answer_that_does_not_say_its_price_costs_the_most(server: ChatServer, at: Make) -> None:
-    server.fail("no_usage")
-    answer = await ask(at())
-    assert answer.cost == reservation(at(), request().input) > server.bill()[-1].cost
-
-
-async def test_nothing_was_sent_where_nobody_listens(at: Make) -> None:
-    with pytest.raises(Unreachable) as caught:
-        await ask(at(base_url="http://127.0.0.1:9/v1"))
-    assert not caught.value.charged
-
-
-@pytest.mark.parametrize(("value", "error"), [(None, "not set"), ("sk\nnewline", "cannot be a key")])
-async def test_a_bad_key_is_named_and_not_shown(
-    at: Make, monkeypatch: pytest.MonkeyPatch, value: str | None, error: str
-) -> None:
-    monkeypatch.delenv("SOME_KEY", raising=False)
-    if value:
-        monkeypatch.setenv("SOME_KEY", value)
-    with pytest.raises(AuthFailed, match=f"SOME_KEY.*{error}") as caught:
-        await ask(at(api_key_env="SOME_KEY"))
-    assert "newline" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (400, b"{}", InvalidRequest),
-        (400, b'{"error": {"code": "content_filter", "message": "card broken"}}', ContentFiltered),
-        (401, b'{"error": {"code": "invalid_api_key", "message": "sk-12345 is wrong"}}', AuthFailed),
-        (402, b"", QuotaExhausted),
-        (404, b"[]", InvalidRequest),
-        (408, b"", TimedOut),
-        (409, b"", Overloaded),
-        (301, b"", InvalidRequest),
-        (429, b'{"error": "a text"}', RateLimited),
-        (502, b"<html>", TimedOut),
-        (529, b"", Overloaded),
-    ],
-)
-def test_a_status_has_its_name(status: int, body: bytes, kind: type[RemoteError]) -> None:
-    error = refusal("model 'm'", httpx.Response(status), body)
-    assert type(error) is kind
-    assert "sk-12345" not in str(error)
-    assert "broken" not in str(error)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": "-7"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "9", "retry-after-ms": "250"}, 0.25),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-    ],
-)
-def test_a_delay_is_read_or_left_alone(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(httpx.Headers(headers)) == seconds
-
-
-def test_a_delay_may_be_a_date() -> None:
-    later = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
-    assert 95 < (retry_after(httpx.Headers({"retry-after": later})) or 0) <= 100
 
 
 # --- through the activity: what the books say ---
@@ -280,7 +139,7 @@ class Desk:
 
 @pytest.mark.parametrize("fault", ["hang", "reset", "truncated", "gateway_timeout"])
 async def test_a_call_in_doubt_is_paid_once_and_counted_at_the_most(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk, before = Desk(store, at()), len(server.bill())
     server.fail(fault)
@@ -294,7 +153,7 @@ async def test_a_call_in_doubt_is_paid_once_and_counted_at_the_most(
 
 @pytest.mark.parametrize("fault", sorted(UNPAID - {"hang_unpaid"}))
 async def test_a_call_that_nobody_billed_is_in_no_book(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk = Desk(store, at())
     server.fail(fault)
@@ -305,7 +164,7 @@ async def test_a_call_that_nobody_billed_is_in_no_book(
 
 @pytest.mark.parametrize("fault", ["wrong_schema", "refusal", "cut_off", "malformed"])
 async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
-    server: ChatServer, at: Make, store: Store, fault: Fault
+    server: FakeProvider, at: Make, store: Store, fault: Fault
 ) -> None:
     desk, before = Desk(store, at()), len(server.bill())
     server.fail(fault)
@@ -318,8 +177,8 @@ async def test_an_unusable_answer_is_paid_once_and_teaches_nothing(
 
 
 async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Make, store: Store) -> None:
-    with ChatServer(idempotent=True) as gateway:
-        desk = Desk(store, at(base_url=gateway.base_url, idempotent=True))
+    with FakeProvider(idempotent=True) as gateway:
+        desk = Desk(store, at(base_url=gateway.url("openai_compatible"), idempotent=True))
         gateway.fail("truncated")
         assert await desk.charged() == ("TimedOut", desk.reserved)
         digest = desk.settings.digest
@@ -330,11 +189,3 @@ async def test_a_gateway_that_honours_keys_is_asked_again_and_bills_once(at: Mak
         bill = gateway.bill()
     assert [one.key for one in bill] == [bill[0].key] * 2
     assert sum(one.cost for one in bill) == reply.answer.cost == await store.journal.spend("tickets")
-
-
-async def test_many_calls_share_the_connections(at: Make, server: ChatServer) -> None:
-    settings, before = at(timeout_seconds=20), len(server.bill())
-    model = remote_model(settings.remote, settings)
-    answers = await asyncio.gather(*(model.ask(question(settings, f"k{n}", f"t {n}")) for n in range(60)))
-    assert len(answers) == 60
-    assert len({call.key for call in server.bill()[before:]}) == 60

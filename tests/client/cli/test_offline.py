@@ -169,7 +169,7 @@ def test_init_takes_the_address_of_a_server_of_ones_own(cli: Cli, tmp_path: Path
 
 def test_init_asks_and_asks_again_when_the_answer_is_wrong(cli: Cli, tmp_path: Path) -> None:
     answers = ["Sort Mail", "sort_mail", "Sorts mail", "text: strng", "text: str, age?: int, to: list[str]"]
-    answers += ["folder: [inbox, spam]", "oracle", "simulated", "", "lots", "2.50"]
+    answers += ["folder: [inbox, spam]", "oracle", "simulated", "olama", "embedded", "", "lots", "2.50"]
     done = cli("init", "mail.yaml", stdin="\n".join(answers) + "\n")
     assert done.returncode == 0, done.stderr
     assert "did you mean str?" in done.stderr
