@@ -67,7 +67,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def add(store: Store, number: int, split: Split) -> None:
     call = make_call(f"{split} {number:02}")
-    new = {"task": TASK, "split": split, "output": {"label": "a"}, "fair": number % 4 != 0}
+    new: dict[str, Any] = {"task": TASK, "split": split, "output": {"label": "a"}, "fair": number % 4 != 0}
     intent = replace(call.intent, task=TASK)
     await replace(call, intent=intent, example=replace(call.example, **new)).make(store)
 
