@@ -156,7 +156,9 @@ class Accounts:
             all_remote += (own / state.remote_calls).quantize(COST_DIGITS)
         state.remote_calls += outcome.remote is not None and not outcome.copied
         state.all_remote += all_remote
-        self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote)
+        local_cost = outcome.local.cost.quantize(COST_DIGITS) if outcome.local else Decimal(0)
+        state.local_cost += local_cost
+        self.budget.record(now, local=served_locally, spend=cost, all_remote=all_remote, local_cost=local_cost)
 
     # --- batches -----------------------------------------------------------------------------------------------
 

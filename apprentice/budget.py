@@ -146,7 +146,16 @@ class Budget:
         full = [p for p, cap in self._caps() if self.settled(p, now) + self.reserved(p, now) + amount > cap]
         return max((self.calendar.resets(period, now) for period in full), default=None)
 
-    def record(self, now: datetime, *, local: bool, spend: Decimal, all_remote: Decimal, requests: int = 1) -> None:
+    def record(
+        self,
+        now: datetime,
+        *,
+        local: bool,
+        spend: Decimal,
+        all_remote: Decimal,
+        local_cost: Decimal = Decimal(0),
+        requests: int = 1,
+    ) -> None:
         """Add one served request to the day's line; `requests` is 0 for what was spent besides."""
         day = self.calendar.now("daily", now)
         line = self.ledger.days.get(day) or DaySpend(day=day)
@@ -156,6 +165,7 @@ class Budget:
             local=line.local + local,
             spend=line.spend + spend,
             all_remote=line.all_remote + all_remote,
+            local_cost=line.local_cost + local_cost,
         )
         while len(self.ledger.days) > DAYS_KEPT:
             del self.ledger.days[min(self.ledger.days)]

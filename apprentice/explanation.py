@@ -1,5 +1,6 @@
 """Why a task is where it is and what would move it, in one sentence."""
 
+from apprentice import outage
 from apprentice.messages import Interval, Phase
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.schedule import batch, new_examples
@@ -12,6 +13,8 @@ def explain(state: LifecycleState, settings: TaskSettings, correlation: Interval
     if forced:
         until = f" until {state.forced_until:%Y-%m-%d %H:%M} UTC" if state.forced_until else " until resumed"
         return f"an operator sends everything to the remote model{until}"
+    if state.health.outage is not None:
+        return f"{outage.words(state.health.outage)}; requests go to the remote model within budget"
     match state.phase:
         case Phase.COLLECTING:
             return _collecting(state, settings)
@@ -26,7 +29,10 @@ def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
     if state.training is not None:
         return f"fine-tune {state.training} is running on the {state.trained_examples} examples collected before it"
     if state.examples < needed:
-        return f"collecting examples: {state.examples} of {needed} before the local model is tried"
+        local = settings.local
+        lacks = local.backend != "embedded" and local.base_model is None
+        but = f"; there is none to try, as local.base_model names no model of {local.backend}" if lacks else ""
+        return f"collecting examples: {state.examples} of {needed} before the local model is tried{but}"
     if state.holdout < LEAST_HOLDOUT:
         lacking = _count(LEAST_HOLDOUT - state.holdout, "more hold-out example")
         return f"{_count(state.examples, 'example')} collected; needs {lacking} to judge a local model by"

@@ -6,7 +6,20 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import batching, deferral, opinions, overview, phases, prices, routing, sampling, schedule, troubles
+from apprentice import (
+    batching,
+    deferral,
+    opinions,
+    outage,
+    overview,
+    phases,
+    prices,
+    rollback,
+    routing,
+    sampling,
+    schedule,
+    troubles,
+)
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.collecting import Asked, Collecting
 from apprentice.confidence import shift, window
@@ -20,7 +33,6 @@ from apprentice.messages import (
     BatchOutcome,
     Comparison,
     FineTuneOutcome,
-    FineTuneRequest,
     ForceRemote,
     Freeze,
     Interval,
@@ -36,6 +48,7 @@ from apprentice.messages import (
     Resume,
     Retire,
     Retrain,
+    RolledBack,
     Route,
     RouteReason,
     SetCaps,
@@ -45,9 +58,9 @@ from apprentice.messages import (
     TaskRequest,
     TaskStatus,
     Trouble,
-    VersionStatus,
 )
 from apprentice.orders import settings_after
+from apprentice.promotion import verdict
 from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
@@ -63,6 +76,7 @@ class Lifecycle:
     ) -> None:
         """`release`: by whose rules."""
         self.settings = settings
+        self.release = release
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, release=release)
         self.collecting = Collecting(self.accounts)
@@ -136,6 +150,8 @@ class Lifecycle:
                 return self._opinion(outcome, now)
             case BatchOutcome():
                 actions = self._batch(outcome, now)
+            case RolledBack():
+                actions = self._rolled_back(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
             self.state.remember(overview.point(self.state, self._correlation, now))
@@ -172,13 +188,22 @@ class Lifecycle:
         if starved or outcome.error == BudgetExhausted.__name__:
             shortage = self.accounts.shortage(now)
             actions += [self._alert(AlertKind.BUDGET, shortage, now)] if shortage else []
-        if route is not None and route.reason is RouteReason.LOCAL_FAILED and state.failed_version != route.version:
-            state.failed_version = route.version
-            message = f"version {route.version} cannot answer; its requests go to the remote model within budget"
-            actions.append(self._alert(AlertKind.QUALITY, message, now))
+        actions += self._local_model(outcome, now)
         remote = outcome.remote if not outcome.copied else None
         answered = (remote.provider, remote.model) if remote and remote.provider else None
         return actions + self._providers(outcome.troubles, answered, now)
+
+    def _local_model(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
+        """What to tell of it. Runs begun before 0.3 tell of the first failure of each version alone."""
+        state = self.state
+        if self.release >= Release.V0_3:
+            told = outage.notice(state.health, outcome, now)
+            return [self._alert(AlertKind.LOCAL, told, now)] if told else []
+        if (version := outage.first_of_version(state.failed_version, outcome)) is None:
+            return []
+        state.failed_version = version
+        message = f"version {version} cannot answer; its requests go to the remote model within budget"
+        return [self._alert(AlertKind.QUALITY, message, now)]
 
     def _providers(self, failed: list[Trouble], answered: troubles.Model | None, now: datetime) -> list[Action]:
         self.state.troubled, told = troubles.note(self.state.troubled, failed, answered, now)
@@ -223,23 +248,12 @@ class Lifecycle:
             return []  # a repeat, or one that was given up
         state.training = None
         state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout)
-        failed, reason = outcome.validation is None, outcome.reason[:REASON_KEPT]
-        state.record(
-            VersionStatus(
-                version=outcome.number,
-                state="failed" if failed else "promoted" if outcome.promoted else "rejected",
-                reason=reason,
-                at=now,
-                train=outcome.train,
-                holdout=outcome.holdout,
-                holdout_mean=outcome.validation.mean if outcome.validation else None,
-                prompt_version=outcome.prompt_version,
-            )
-        )
+        reason = outcome.reason[:REASON_KEPT]
+        state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
             self._restart_window(outcome.validation.comparisons)
-        if failed:
+        if outcome.validation is None:
             return [self._alert(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
         return self._judge(now)
 
@@ -272,6 +286,13 @@ class Lifecycle:
             self.state.opinions_agreed += opinion.score
         answered = (opinion.provider, opinion.model) if opinion.provider and opinion.model else None
         return self._providers(opinion.troubles, answered, now)
+
+    def _rolled_back(self, done: RolledBack, now: datetime) -> list[Action]:
+        if done.version == self.state.version:
+            return []
+        rollback.switch(self.state, done, now)
+        self._restart_window(done.validation.comparisons)
+        return self._judge(now)
 
     # --- judging -----------------------------------------------------------------------------------------------
 
@@ -349,22 +370,7 @@ class Lifecycle:
         return []
 
     def _start_fine_tune(self, reason: str, now: datetime) -> Action:
-        state = self.state
-        state.fine_tunes += 1
-        state.retrain_reason = None
-        state.training, state.trained_at, state.trained_examples = state.fine_tunes, now, state.examples
-        request = FineTuneRequest(
-            task=self.settings.name,
-            number=state.fine_tunes,
-            settings_digest=self.digest,
-            schema_version=self.settings.schema_version,
-            incumbent=state.version,
-            promotion_threshold=self.settings.confidence_thresholds.emergency_threshold,
-            window_size=self.settings.sampling.window_size,
-            training_timeout=self.settings.local.training_timeout,
-            reason=reason,
-        )
-        return StartFineTune(request=request)
+        return StartFineTune(request=schedule.begin(self.state, self.settings, self.digest, reason, now))
 
     # --- orders, alerts, status --------------------------------------------------------------------------------
 
@@ -395,7 +401,10 @@ class Lifecycle:
 
     def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
         if settings.schema_version > self.settings.schema_version:
-            self._begin_anew()
+            self.state.begin_anew()
+            self._forget_opinions()
+            self._restart_window([])
+            self.collecting.drop()
         if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
             self._forget_opinions()
         self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
@@ -404,18 +413,6 @@ class Lifecycle:
         self._set_window(self.state.window)
         self.state.rate_anchor = None
         return [*self._judge(now), *self.due(now)]
-
-    def _begin_anew(self) -> None:
-        """For another schema: no example and no version so far can answer it. Money and the story go on."""
-        state = self.state
-        state.phase, state.phase_reason = Phase.COLLECTING, "the schema changed"
-        state.version, state.training, state.trained_at, state.retrain_reason = None, None, None, None
-        state.examples = state.holdout = state.trained_examples = 0
-        state.rate, state.defer_below = 1.0, 1.0
-        self._forget_opinions()
-        self._restart_window([])
-        self.collecting.drop()
-        state.begun = False
 
     def _forget_opinions(self) -> None:
         self.state.opinions, self.state.opinions_agreed = 0, 0.0

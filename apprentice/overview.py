@@ -12,7 +12,8 @@ from apprentice.state import LifecycleState
 
 COPIED = {
     *("requests", "local", "deferred", "degraded", "failed", "copied", "examples", "holdout", "version"),
-    *("training", "coaching_paused", "spend", "all_remote", "versions", "alerts"),
+    *("training", "coaching_paused", "spend", "all_remote", "local_cost", "versions"),
+    "alerts",
 }
 
 
@@ -35,6 +36,7 @@ def status(
         caps=accounts.budget.status(now),
         unknown=accounts.unknown(),
         frozen=accounts.frozen,
+        outage=state.health.outage,
         lease=accounts.purse.lease(now),
         troubled=troubles.present(state.troubled),
         teachers_agree=opinions.agreement(state),

@@ -1,6 +1,8 @@
 """Whether a fine-tuned version may take over: it must pass on examples that no version was ever trained on."""
 
-from apprentice.messages import Validation
+from datetime import datetime
+
+from apprentice.messages import FineTuneOutcome, Validation, VersionStatus
 
 LEAST_HOLDOUT = 5
 
@@ -19,3 +21,19 @@ def judge(validation: Validation, threshold: float) -> tuple[bool, str]:
         return False, f"{scored} is below the incumbent's {validation.incumbent_mean:.3f}"
     beside = "" if validation.incumbent_mean is None else f", the incumbent had {validation.incumbent_mean:.3f}"
     return True, f"{scored}{beside}"
+
+
+def verdict(outcome: FineTuneOutcome, now: datetime) -> VersionStatus:
+    """What became of the version of a fine-tune that has ended."""
+    failed = outcome.validation is None
+    return VersionStatus(
+        version=outcome.number,
+        state="failed" if failed else "promoted" if outcome.promoted else "rejected",
+        reason=outcome.reason,
+        at=now,
+        train=outcome.train,
+        holdout=outcome.holdout,
+        holdout_mean=outcome.validation.mean if outcome.validation else None,
+        prompt_version=outcome.prompt_version,
+        served=outcome.promoted and not failed,
+    )

@@ -1,8 +1,9 @@
-"""When the next fine-tune is due."""
+"""When the next fine-tune is due, and its beginning."""
 
 from datetime import datetime, timedelta
 from math import ceil
 
+from apprentice.messages import FineTuneRequest
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
@@ -48,6 +49,24 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
     if every and now >= state.trained_at + every:
         return f"{new_ones} since {state.trained_at:%Y-%m-%d %H:%M}"
     return None
+
+
+def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: str, now: datetime) -> FineTuneRequest:
+    """Count and time a fine-tune that starts now; `digest` is of the settings."""
+    state.fine_tunes += 1
+    state.retrain_reason = None
+    state.training, state.trained_at, state.trained_examples = state.fine_tunes, now, state.examples
+    return FineTuneRequest(
+        task=settings.name,
+        number=state.fine_tunes,
+        settings_digest=digest,
+        schema_version=settings.schema_version,
+        incumbent=state.version,
+        promotion_threshold=settings.confidence_thresholds.emergency_threshold,
+        window_size=settings.sampling.window_size,
+        training_timeout=settings.local.training_timeout,
+        reason=reason,
+    )
 
 
 def overdue(state: LifecycleState, settings: TaskSettings, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apprentice.batching import Batches
 from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
+from apprentice.outage import LocalHealth
 from apprentice.purse import Grants
 
 # A full window (1,000 comparisons of 108 bytes) and the story take 170 KiB of the 256 that the state may; this is for
@@ -49,6 +50,8 @@ class LifecycleState(BaseModel):
     retrain_reason: str | None = None
     versions: list[VersionStatus] = []
     failed_version: int | None = None
+    outdated: int = 0  # versions up to this one were taught another schema
+    health: LocalHealth = Field(default_factory=LocalHealth)
 
     # Orders in force.
     forced: bool = False
@@ -66,6 +69,7 @@ class LifecycleState(BaseModel):
     remote_calls: int = 0
     spend: Decimal = Decimal(0)
     all_remote: Decimal = Decimal(0)
+    local_cost: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
     grants: Grants = Field(default_factory=Grants)
     batches: Batches = Field(default_factory=Batches)
@@ -83,6 +87,15 @@ class LifecycleState(BaseModel):
     alerts: list[Alert] = []
     undelivered: list[Alert] = []
     budget_alerted: str = ""
+
+    def begin_anew(self) -> None:
+        """For another schema: no example and no version so far can answer it. Money and the story go on."""
+        self.phase, self.phase_reason = Phase.COLLECTING, "the schema changed"
+        self.version, self.training, self.trained_at, self.retrain_reason = None, None, None, None
+        self.examples = self.holdout = self.trained_examples = 0
+        self.rate, self.defer_below = 1.0, 1.0
+        self.outdated, self.health = self.fine_tunes, LocalHealth()
+        self.begun = False
 
     def remember(self, point: HistoryPoint) -> None:
         """Keep a point of the story; when there are too many, every second one goes and the stride doubles."""

@@ -148,8 +148,10 @@ class Apprentice:
 
     async def operate(self, task: str, order: Order) -> TaskStatus:
         """Give an order; how the task stands after it. Raises OrderRefused, UnknownTask, NoServer."""
-        handle = self._handle(task)
-        return await resend(lambda: handle.execute_update(TaskLifecycleWorkflow.operate, order), no_task(task))
+        handle, order_id = self._handle(task), str(uuid4())  # a broken connection must not roll back two versions
+        return await resend(
+            lambda: handle.execute_update(TaskLifecycleWorkflow.operate, order, id=order_id), no_task(task)
+        )
 
     async def apply(self, settings: TaskSettings, new_version: bool = False) -> bool:
         """Start the task, or give a running one these settings; True if it was started now.

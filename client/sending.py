@@ -90,6 +90,8 @@ def named(cause: BaseException) -> errors.ApprenticeError:
             return errors.InvalidInput(cause.message)
         case "SchemaChanged" | "SettingsRefused" | "NoSuchCall" | "OutcomeKnown" | "NoBatches":
             return errors.OrderRefused(cause.message)
+        case "NoSuchVersion" | "RollbackFailed":
+            return errors.OrderRefused(cause.message)
         case "BudgetExhausted":
             resets = cause.details[0] if cause.details else None
             return errors.BudgetExhausted(cause.message, datetime.fromisoformat(resets) if resets else None)

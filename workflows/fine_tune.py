@@ -13,9 +13,8 @@ with workflow.unsafe.imports_passed_through():
         TrainingRequest,
         Validation,
         ValidationRequest,
-        VersionStatus,
     )
-    from apprentice.promotion import judge
+    from apprentice.promotion import judge, verdict
     from workflows import policies
     from workflows.ids import lifecycle_id
 
@@ -110,18 +109,8 @@ class FineTuneWorkflow:
         )
 
     async def _record(self, outcome: FineTuneOutcome) -> None:
-        failed = outcome.validation is None
         self._at("promoting" if outcome.promoted else "recording")
-        version = VersionStatus(
-            version=outcome.number,
-            state="promoted" if outcome.promoted else "failed" if failed else "rejected",
-            reason=outcome.reason,
-            at=workflow.now(),
-            train=outcome.train,
-            holdout=outcome.holdout,
-            holdout_mean=outcome.validation.mean if outcome.validation else None,
-            prompt_version=outcome.prompt_version,
-        )
+        version = verdict(outcome, workflow.now())
         await workflow.execute_activity(
             contract.record_version,
             args=[self.request.task, self.request.settings_digest, version],

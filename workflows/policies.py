@@ -32,6 +32,9 @@ TRAIN = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=time
 
 # Nobody waits for a batch, and a provider that is away comes back; the caller says for how long.
 BATCH = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+# An operator waits for a rollback, and the version that serves goes on meanwhile.
+ROLL_BACK = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=3)
+ROLL_BACK_TIMEOUT = timedelta(minutes=5)
 
 # A receiver may be down for a day.
 NOTIFY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=10))

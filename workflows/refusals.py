@@ -1,4 +1,4 @@
-"""Settings that a task refuses: those that it could not work with, and those of another task."""
+"""What a task refuses: settings that it could not work with, those of another task, versions that cannot serve."""
 
 from temporalio.exceptions import ApplicationError
 
@@ -8,8 +8,10 @@ from apprentice.calendar import Calendar
 from apprentice.evaluators import BUILDERS
 from apprentice.orders import changes_schema
 from apprentice.prices import known
+from apprentice.rollback import NoSuchVersion, target
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import BudgetSettings, TaskSettings
+from apprentice.state import LifecycleState
 
 
 def check_settings(settings: TaskSettings) -> None:
@@ -44,6 +46,14 @@ def check_change(ours: TaskSettings, theirs: TaskSettings, *, new_version: bool 
         )
         raise _refusal("SchemaChanged", message)
     check_settings(theirs)
+
+
+def check_rollback(state: LifecycleState, to: int | None) -> int:
+    """The version that would serve. Raises `ApplicationError` of type NoSuchVersion."""
+    try:
+        return target(state, to)
+    except NoSuchVersion as error:
+        raise _refusal("NoSuchVersion", str(error)) from None
 
 
 def check_budget(settings: BudgetSettings) -> None:

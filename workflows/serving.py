@@ -70,6 +70,7 @@ class Serving:
         self._input_hash = input_hash(request.input) if sharing else ""
         self._lost = self._in_doubt = Decimal(0)
         self._troubles: list[Trouble] = []
+        self._local_error: str | None = None
 
     async def run(self) -> TaskResult:
         """Raises `ApplicationError` of type BudgetExhausted, or of the remote model's error."""
@@ -171,6 +172,7 @@ class Serving:
             lost=self._lost,
             in_doubt=self._in_doubt,
             troubles=self._troubles,
+            local_error=self._local_error,
         )
         self.actions = [*self.brain.observe(outcome, workflow.now()), *self._second_opinion(outcome)]
         answer = served.answer
@@ -189,7 +191,7 @@ class Serving:
                 confidence=answer.confidence,
                 score=score,
                 propensity=route.propensity,
-                cost=answer.cost,
+                cost=answer.cost if answer.source is Source.REMOTE else Decimal(0),
                 replayed=replayed,
                 copied=served.copied,
             ),
@@ -271,7 +273,7 @@ class Serving:
         timeout = timedelta(seconds=settings.local.timeout_seconds)
         await self.burst.wait(len(call.model_dump_json().encode()))
         try:
-            return await workflow.execute_activity(
+            reply = await workflow.execute_activity(
                 contract.ask_local,
                 call,
                 start_to_close_timeout=timeout,
@@ -280,7 +282,11 @@ class Serving:
                 summary=f"version {route.version}",
             )
         except ActivityError as error:
-            return named(error)
+            cause = named(error)
+            self._local_error = None if route is REMEMBERED else cause.type
+            return cause
+        self._local_error = None
+        return reply
 
     async def _compare(self, route: Route, remote: Reply, local: Reply) -> float | None:
         """The score; None if the evaluator failed, which must not cost the caller the answer."""
@@ -319,6 +325,7 @@ class Serving:
             lost=self._lost,
             in_doubt=self._in_doubt,
             troubles=self._troubles,
+            local_error=self._local_error,
         )
         self.actions = self.brain.observe(outcome, workflow.now())
         return error

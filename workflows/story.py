@@ -66,6 +66,7 @@ def details(status: TaskStatus) -> str:
         f"- requests: {status.requests}, served locally: {status.local_share:.0%}, failed: {status.failed}",
         f"- examples: {status.examples}, of which held out: {status.holdout}",
         f"- spent: {status.spend:.4f} {status.currency}, all remote: {status.all_remote:.4f} {status.currency}",
+        *([f"- local compute: {status.local_cost:.4f} {status.currency}"] if status.local_cost else []),
         *(f"- {cap.period} cap: {cap.settled + cap.reserved} of {cap.cap} {status.currency}" for cap in status.caps),
         *(f"- version {v.version}: {v.state}, {v.reason}" for v in status.versions[-5:]),
         *(f"- {alert.at:%Y-%m-%d %H:%M} {alert.kind}: {alert.message}" for alert in status.alerts[-5:]),

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Reconcile,
         Resume,
         Retrain,
+        Rollback,
         SetCaps,
         Standing,
         TaskRequest,
@@ -44,7 +45,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.errands import Errands
     from workflows.failures import named
     from workflows.looking import View, show
-    from workflows.refusals import check_change
+    from workflows.reconciling import reconcile
+    from workflows.refusals import check_change, check_rollback
+    from workflows.rolling_back import RollingBack
     from workflows.serving import Serving
     from workflows.sharing import Sharing
     from workflows.story import Story
@@ -89,6 +92,7 @@ class TaskLifecycleWorkflow:
         self.events_a_run = EVENTS_A_RUN if release >= Release.V0_2 else EVENTS_A_RUN_BEFORE
         self.changing = False
         self.ordering = asyncio.Lock()
+        self.rolling_back = RollingBack(self.brain)
         self.story = Story()
         self.digest: str | None = None
         self.in_flight: set[str] = set()
@@ -182,14 +186,17 @@ class TaskLifecycleWorkflow:
     async def operate(self, order: Order) -> TaskStatus:
         """Carry out an order; how the task stands after it.
 
-        Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled.
+        Raises `ApplicationError` of type NoSuchCall or OutcomeKnown for a call that cannot be reconciled, of type
+        NoSuchVersion or RollbackFailed for a version that cannot be rolled back to.
         """
         if isinstance(order, ApplySettings | SetCaps):
             async with self.ordering:
                 await self._change(order, settings_after(order, self.brain.settings))
-        elif isinstance(order, Reconcile):
-            await self._reconcile(order)
+        elif isinstance(order, Rollback):
+            self._act(await self.rolling_back.to(order.to))
         else:
+            if isinstance(order, Reconcile):
+                await reconcile(self.brain.settings.name, order)
             self._act(self.brain.operate(order, workflow.now()))
         self.till.advance()
         self.story.tell(self.brain)
@@ -200,6 +207,8 @@ class TaskLifecycleWorkflow:
         self._refuse_while_draining()
         if isinstance(order, ApplySettings):
             check_change(self.brain.settings, order.settings, new_version=order.new_version)
+        if isinstance(order, Rollback):
+            check_rollback(self.brain.state, order.to)
 
     @workflow.signal
     def force_remote(self, order: ForceRemote | None = None) -> None:
@@ -313,19 +322,6 @@ class TaskLifecycleWorkflow:
         if budget is not None and settings.shared_budget != budget:
             await self.till.leave(budget)
 
-    async def _reconcile(self, order: Reconcile) -> None:
-        try:
-            await workflow.execute_activity(
-                contract.reconcile,
-                args=[self.brain.settings.name, order],
-                start_to_close_timeout=policies.PERSIST_TIMEOUT,
-                retry_policy=policies.PERSIST,
-                summary="a call in doubt",
-            )
-        except ActivityError as error:
-            raise named(error) from None
-        self._act(self.brain.operate(order, workflow.now()))
-
     async def _retire(self) -> None:
         """Give back what was granted and tell what is to be told. Requests that come meanwhile find no task."""
         if self.brain.settings.shared_budget is not None:
@@ -371,7 +367,7 @@ class TaskLifecycleWorkflow:
             or info.get_current_history_size() >= BYTES_A_RUN
             or self.updates >= UPDATES_A_RUN
         )
-        return full or not (self.in_flight or self.errands.asking)
+        return full or not (self.in_flight or self.errands.asking or self.rolling_back.under_way)
 
     async def _register(self, settings: TaskSettings) -> Standing:
         standing = await workflow.execute_activity(

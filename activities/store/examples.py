@@ -59,6 +59,12 @@ class Examples:
             for example in page:
                 yield example
 
+    async def newest(self, ref: DatasetRef, split: Split, count: int) -> list[Example]:
+        """The newest fair examples of a frozen data set, at most `count`, in the order they came."""
+        key = {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
+        rows = await self._database.read_bulk(partial(_read_newest, key=key, count=count))
+        return [Example(**row) for row in rows]
+
     async def _pages(self, ref: DatasetRef, split: Split, batch: int) -> AsyncIterator[list[Example]]:
         key = {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
         after = 0
@@ -112,6 +118,18 @@ _page = (
     .limit(bindparam("batch"))
 )
 
+_newest = (
+    select(examples)
+    .where(
+        examples.c.task == bindparam("task"),
+        examples.c.schema_version == bindparam("schema_version"),
+        examples.c.split == bindparam("split"),
+        examples.c.id <= bindparam("last_id"),
+        examples.c.fair,
+    )
+    .order_by(examples.c.id.desc())
+)
+
 
 def add(connection: Connection, example: Example) -> Split | None:
     """Insert the example and count it, within the caller's transaction. None when its input is there already."""
@@ -128,6 +146,11 @@ def add(connection: Connection, example: Example) -> Split | None:
     counted = {"id": id_, "to_train": int(train), "to_holdout": int(not train)}
     connection.execute(_count, {"of_task": example.task, "of_schema": example.schema_version} | counted)
     return example.split
+
+
+def _read_newest(connection: Connection, key: dict[str, Any], count: int) -> list[dict[str, Any]]:
+    rows = connection.execute(_newest.limit(count), key).mappings()
+    return [{name: row[name] for name in Example.__slots__} | {"split": Split(row["split"])} for row in rows][::-1]
 
 
 def _read_page(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:

@@ -10,12 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from activities.local.model import version_dir
+from activities.training.folder_jobs import finished, folder_of, job, poll
 from activities.training.job_folder import Failure, JobFolder, Order
-from activities.training.runner import TrainingLost
 from apprentice.messages import TrainingJob, TrainingRequest, TrainingStatus
 from apprentice.settings import TaskSettings
 
+NAME = "embedded"
 MAX_ATTEMPTS = 3
 """A job that died this often without a word (out of memory, most likely) has failed."""
 LOCK_TRIES = 20
@@ -31,16 +31,10 @@ class Embedded:
         return await asyncio.to_thread(_start, request, settings, dataset_file)
 
     async def poll(self, job: TrainingJob, settings: TaskSettings) -> TrainingJob:
-        return await asyncio.to_thread(_poll, job.task, job.version, settings)
+        return await asyncio.to_thread(poll, NAME, job.task, job.version, settings)
 
     async def cancel(self, job: TrainingJob, settings: TaskSettings) -> TrainingJob:
         return await asyncio.to_thread(_cancel, job.task, job.version, settings)
-
-
-def folder_of(settings: TaskSettings, version: int) -> JobFolder:
-    """The job folder beside the version's own."""
-    result = version_dir(settings, version).absolute()
-    return JobFolder(result.with_name(f".{result.name}.job"), result)
 
 
 def _start(request: TrainingRequest, settings: TaskSettings, dataset_file: Path) -> TrainingJob:
@@ -55,14 +49,14 @@ def _start(request: TrainingRequest, settings: TaskSettings, dataset_file: Path)
         if tries and folder.process_id is not None:
             break
         time.sleep(LOCK_PAUSE_SECONDS)  # it may be held by a poll that looks, not by a job
-    return _job(request.task, request.version, TrainingStatus.RUNNING)
+    return job(NAME, request.task, request.version, TrainingStatus.RUNNING)
 
 
 def _start_locked(
     request: TrainingRequest, settings: TaskSettings, dataset_file: Path, folder: JobFolder, lock: int
 ) -> TrainingJob:
-    if finished := _finished(request.task, request.version, folder):
-        return finished
+    if ended := finished(NAME, request.task, request.version, folder):
+        return ended
     os.ftruncate(lock, 0)
     attempt = (folder.order.attempt if folder.order else 0) + 1
     if attempt > MAX_ATTEMPTS:
@@ -70,7 +64,7 @@ def _start_locked(
             f"the training process died {MAX_ATTEMPTS} times without an error (out of memory?); see {folder.log_file}"
         )
         folder.fail(Failure(status=TrainingStatus.FAILED, error=reason))
-        return _job(request.task, request.version, TrainingStatus.FAILED, error=reason)
+        return job(NAME, request.task, request.version, TrainingStatus.FAILED, error=reason)
     order = Order(
         task=request.task,
         version=request.version,
@@ -80,7 +74,7 @@ def _start_locked(
     )
     folder.write(folder.order_file, order)
     _spawn(folder, lock)
-    return _job(request.task, request.version, TrainingStatus.RUNNING)
+    return job(NAME, request.task, request.version, TrainingStatus.RUNNING)
 
 
 def _spawn(folder: JobFolder, lock: int) -> None:
@@ -101,44 +95,17 @@ def _spawn(folder: JobFolder, lock: int) -> None:
     threading.Thread(target=process.wait, daemon=True, name=f"reap-{process.pid}").start()
 
 
-def _poll(task: str, version: int, settings: TaskSettings) -> TrainingJob:
-    folder = folder_of(settings, version)
-    with folder.unlocked() as dead:
-        if not dead:
-            return _job(task, version, TrainingStatus.RUNNING)
-        finished = _finished(task, version, folder)
-    if finished is None:
-        raise TrainingLost(f"{task}: the training process of version {version} died; start it again")
-    return finished
-
-
 def _cancel(task: str, version: int, settings: TaskSettings) -> TrainingJob:
     folder = folder_of(settings, version)
     for _ in range(10 * LOCK_TRIES):
         with folder.unlocked() as dead:
             if dead:
-                if (finished := _finished(task, version, folder)) is None:
+                if (ended := finished(NAME, task, version, folder)) is None:
                     folder.fail(Failure(status=TrainingStatus.CANCELLED, error="cancelled"))
-                return finished or _job(task, version, TrainingStatus.CANCELLED, error="cancelled")
+                return ended or job(NAME, task, version, TrainingStatus.CANCELLED, error="cancelled")
         if (process_id := folder.process_id) is not None:
             with suppress(ProcessLookupError):
                 if os.getsid(process_id) == process_id:  # ours lead a session: one more guard for a reused id
                     os.kill(process_id, signal.SIGKILL)
         time.sleep(LOCK_PAUSE_SECONDS)
-    return _job(task, version, TrainingStatus.RUNNING, error="the training process could not be stopped")
-
-
-def _finished(task: str, version: int, folder: JobFolder) -> TrainingJob | None:
-    if folder.complete:
-        return _job(task, version, TrainingStatus.SUCCEEDED, model=str(folder.result))
-    if failure := folder.failure:
-        return _job(task, version, failure.status, error=failure.error)
-    return None
-
-
-def _job(
-    task: str, version: int, status: TrainingStatus, *, model: str | None = None, error: str | None = None
-) -> TrainingJob:
-    return TrainingJob(
-        id=f"embedded/{task}/v{version:04d}", task=task, version=version, status=status, model=model, error=error
-    )
+    return job(NAME, task, version, TrainingStatus.RUNNING, error="the training process could not be stopped")

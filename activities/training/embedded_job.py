@@ -4,7 +4,6 @@ It holds the inherited lock until it dies, so it never closes it. It ends with t
 an error file.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from activities.training.dataset_file import DatasetError, rows
 from activities.training.job_folder import Failure, JobFolder, Order
 from apprentice.evaluators import build
 from apprentice.messages import TrainingStatus
@@ -24,30 +24,13 @@ QUICK_EVALUATORS = {"exact_match", "structured_match"}
 LONGEST_ERROR = 300
 
 
-class DatasetError(ValueError):
-    """A row that cannot be trained on. Names the line, never its content."""
-
-
 def read_dataset(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Inputs and outputs of a JSONL file. Raises DatasetError with the line number; blank lines are skipped."""
+    """Inputs and outputs of a data set. Raises DatasetError with the line number."""
     inputs: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
-    try:
-        lines = file.read_bytes().split(b"\n")
-    except OSError as error:
-        raise DatasetError(f"dataset {file.name} cannot be read: {error.strerror}") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DatasetError(f"dataset {file.name}, line {number}: not valid JSON") from error
-        pair = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)
-        if not isinstance(pair[0], dict) or not isinstance(pair[1], dict):
-            raise DatasetError(f'dataset {file.name}, line {number}: expected {{"input": {{...}}, "output": {{...}}}}')
-        inputs.append(pair[0])
-        outputs.append(pair[1])
+    for input, output in rows(file):
+        inputs.append(input)
+        outputs.append(output)
     if not inputs:
         raise DatasetError(f"dataset {file.name} has no rows")
     return inputs, outputs

@@ -12,6 +12,7 @@ from activities.heartbeat import Heartbeater
 from activities.local.model import ModelUnavailable
 from activities.local.serving import LocalModels
 from activities.store import Store
+from activities.training.holdout import HoldOut
 from activities.training.registry import TRAINING_RUNNERS
 from apprentice import prompts
 from apprentice.evaluators import EvaluatorError
@@ -39,7 +40,7 @@ class FineTuning:
     def __init__(self, store: Store, models: LocalModels, scorer: Scorer) -> None:
         self._store = store
         self._models = models
-        self._scorer = scorer
+        self._holdout = HoldOut(store, models, scorer)
 
     @activity.defn(name="snapshot_dataset")
     async def snapshot_dataset(self, task: str, schema_version: int) -> DatasetRef:
@@ -67,11 +68,11 @@ class FineTuning:
         settings = await self._store.settings.get(request.settings_digest)
         try:
             async with Heartbeater():
-                candidate = await self._score_all(settings, request.dataset, request.candidate)
+                candidate = await self._holdout.comparisons(settings, request, request.candidate)
                 incumbent: list[Comparison] = []
                 if request.incumbent is not None:
                     with suppress(ModelUnavailable):  # an incumbent that is lost defends nothing
-                        incumbent = await self._score_all(settings, request.dataset, request.incumbent)
+                        incumbent = await self._holdout.comparisons(settings, request, request.incumbent)
         except (ModelUnavailable, EvaluatorError) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
         return summarise(candidate, incumbent, request.window_size)
@@ -90,14 +91,3 @@ class FineTuning:
             await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
             await self._store.examples.export(request.dataset, Split.TRAIN, file)
         return file
-
-    async def _score_all(self, settings: TaskSettings, dataset: DatasetRef, version: int) -> list[Comparison]:
-        model, scored = self._models.of(settings), []
-        async for example in self._store.examples.read(dataset, Split.HOLDOUT):
-            if not example.fair:  # bought because a model was unsure of them, they would make every version look worse
-                continue
-            answer = await model.answer(example.input, version)
-            score = await self._scorer.score(settings, answer.output, example.output)
-            scored.append(Comparison(score=score, confidence=answer.confidence, version=version))
-            await asyncio.sleep(0)  # a model in this process never lets go of the loop, and callers are waiting
-        return scored

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from activities.training.embedded import Embedded
+from activities.training.few_shot import FewShot
 from activities.training.runner import TrainingRunner
 
 TRAINING_RUNNERS: dict[str, Callable[[], TrainingRunner]] = {
     "embedded": Embedded,
+    "few_shot": FewShot,
 }

@@ -42,6 +42,7 @@ from apprentice.messages.fine_tuning import (
     DatasetRef,
     FineTuneOutcome,
     FineTuneRequest,
+    RolledBack,
     TrainingJob,
     TrainingRequest,
     TrainingStatus,
@@ -58,6 +59,7 @@ from apprentice.messages.orders import (
     Resume,
     Retire,
     Retrain,
+    Rollback,
     SetCaps,
 )
 from apprentice.messages.requests import (
@@ -71,7 +73,16 @@ from apprentice.messages.requests import (
     Trace,
     Trouble,
 )
-from apprentice.messages.status import DaySpend, HistoryPoint, Interval, TaskStatus, Troubled, Unknown, VersionStatus
+from apprentice.messages.status import (
+    DaySpend,
+    HistoryPoint,
+    Interval,
+    Outage,
+    TaskStatus,
+    Troubled,
+    Unknown,
+    VersionStatus,
+)
 
 __all__ = [
     "Action",
@@ -110,6 +121,7 @@ __all__ = [
     "Opinion",
     "OpinionCall",
     "Order",
+    "Outage",
     "Outcome",
     "PauseCoaching",
     "Period",
@@ -124,6 +136,8 @@ __all__ = [
     "Resume",
     "Retire",
     "Retrain",
+    "Rollback",
+    "RolledBack",
     "Route",
     "RouteReason",
     "Score",

@@ -7,10 +7,10 @@ from typing import Literal
 from apprentice.messages.base import Message
 from apprentice.messages.batches import BatchOutcome, BatchQuestion, BatchRequest
 from apprentice.messages.calls import Opinion, OpinionCall
-from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest
+from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest, RolledBack
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome | Opinion | BatchOutcome
+Outcome = RequestOutcome | FineTuneOutcome | Opinion | BatchOutcome | RolledBack
 
 
 class AlertKind(StrEnum):

@@ -72,7 +72,10 @@ class TrainingJob(Message):
 
 
 class ValidationRequest(Message):
-    """Score the candidate, and the incumbent beside it, on the hold-out part of the data set."""
+    """Score the candidate, and the incumbent beside it, on the hold-out part of the data set.
+
+    `newest`: only on this many of its newest examples; None is all of them.
+    """
 
     task: str
     settings_digest: str
@@ -80,6 +83,7 @@ class ValidationRequest(Message):
     candidate: int
     incumbent: int | None
     window_size: int
+    newest: int | None = None
 
 
 class Validation(Message):
@@ -109,3 +113,14 @@ class FineTuneOutcome(Message):
     holdout: int = 0
     validation: Validation | None = None
     prompt_version: str | None = None
+
+
+class RolledBack(Message):
+    """An operator's rollback that can be carried out: `version` answers, and this is how it does on the hold-out set.
+
+    `left` is the version that served when the order was given.
+    """
+
+    version: int
+    left: int
+    validation: Validation

@@ -77,7 +77,14 @@ class Retire(Message):
     type: Literal["retire"] = "retire"
 
 
+class Rollback(Message):
+    """Let an earlier version serve again: `to`, or the one that served before. The version left is rejected."""
+
+    type: Literal["rollback"] = "rollback"
+    to: int | None = Field(None, ge=1)
+
+
 Order = Annotated[
-    ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings | SetCaps | Freeze | Reconcile | Retire,
+    ForceRemote | Resume | PauseCoaching | Retrain | ApplySettings | SetCaps | Freeze | Reconcile | Retire | Rollback,
     Field(discriminator="type"),
 ]

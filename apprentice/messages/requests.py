@@ -88,7 +88,8 @@ class Trace(Message):
     """Where a result came from. The caller's code never has to look at it.
 
     `replayed`: this request id had been answered before. `copied`: another request with the same input paid for the
-    answer, in flight or in the cache.
+    answer, in flight or in the cache. `cost` is what the provider bills: 0 for a local answer, whose server's cost is
+    summed up in `TaskStatus.local_cost`.
     """
 
     served_by: Source
@@ -145,7 +146,8 @@ class RequestOutcome(Message):
     `copied`: the remote answer was paid for by another request with the same input. `error` is the name of the error
     that the caller got instead of an answer (`route` is None if it was not even admitted); `lost` is what calls without
     an answer have to be counted at, `in_doubt` the part of it of which nobody
-    knows whether it was paid. `troubles` names the remote models that could not answer.
+    knows whether it was paid. `troubles` names the remote models that could not answer, `local_error` the error of the
+    local model, if it was asked and could not answer.
     """
 
     request_id: str
@@ -160,3 +162,4 @@ class RequestOutcome(Message):
     lost: Money = Decimal(0)
     in_doubt: Money = Decimal(0)
     troubles: list[Trouble] = []
+    local_error: str | None = None

@@ -35,13 +35,22 @@ class HistoryPoint(Message):
 
 
 class DaySpend(Message):
-    """One day of the ledger, in the budget's time zone. `all_remote` is what the remote model alone would have cost."""
+    """One day of the ledger, in the budget's time zone. `all_remote` is what the remote model alone would have cost.
+
+    `local_cost` is what the local model's server cost while it answered: no part of `spend`, and no cap counts it.
+    """
 
     day: str
     requests: int = 0
     local: int = 0
     spend: Money = Decimal(0)
     all_remote: Money = Decimal(0)
+    local_cost: Money = Decimal(0)
+
+    @property
+    def savings(self) -> Decimal:
+        """As `TaskStatus.savings`."""
+        return self.all_remote - self.spend - self.local_cost
 
 
 class Unknown(Message):
@@ -66,10 +75,19 @@ class Troubled(Message):
     quiet: bool = False
 
 
+class Outage(Message):
+    """The local model does not answer since then; `error` names why."""
+
+    since: datetime
+    error: str
+
+
 class VersionStatus(Message):
     """One model version: how it did on the hold-out set and what became of it.
 
     `prompt_version` is of the prompt that it was trained under; None if nobody knows.
+    `at` is when it became what it is (of a retired one: when it was promoted). `served`: it was promoted once, whatever
+    it is now.
     """
 
     version: int
@@ -80,6 +98,7 @@ class VersionStatus(Message):
     holdout: int
     holdout_mean: Score | None = None
     prompt_version: str | None = None
+    served: bool = False
 
 
 class TaskStatus(Message):
@@ -123,6 +142,8 @@ class TaskStatus(Message):
     troubled: list[Troubled] = []
     teachers_agree: Interval | None = None
     batch: BatchStatus = BatchStatus()
+    local_cost: Money = Decimal(0)
+    outage: Outage | None = None
 
     @property
     def local_share(self) -> float:
@@ -131,5 +152,6 @@ class TaskStatus(Message):
 
     @property
     def savings(self) -> Decimal:
-        """What was not spent, compared with asking the remote model every time; negative is a loss."""
-        return self.all_remote - self.spend
+        """What was not spent, on providers and on the local model's server, compared with asking the remote model every
+        time; negative is a loss."""
+        return self.all_remote - self.spend - self.local_cost

@@ -24,6 +24,10 @@ class LocalSettings(Settings):
     retrain_every: Duration | None = Field(
         None, description="also retrain after this time (7d, 12h), if there are new examples"
     )
+    few_shot_examples: int = Field(8, ge=1, le=64, description="few_shot: how many examples a version is shown")
+    validation_examples: int = Field(
+        200, ge=20, description="hold-out examples, the newest, that a server's version is judged on; embedded: all"
+    )
     model_dir: str = Field("./models/", description="where versions are kept; relative to apprentice.yaml")
     holdout_fraction: float = Field(0.2, gt=0, le=0.5, description="share of inputs that are never trained on")
     timeout_seconds: float = Field(10.0, gt=0, description="for one local answer")

@@ -29,6 +29,7 @@ COMMANDS = {
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),
     "pause-coaching": ("orders", "Stop spot checks and fine-tunes, until --off."),
     "retrain": ("orders", "Start a fine-tune now."),
+    "rollback": ("orders", "Let an earlier version serve again."),
     "store": ("store", "Move the store to another database."),
     "budget": ("budget", "The caps for all tasks, and who holds what; set, freeze, unfreeze."),
     "unknown": ("unknown", "List the calls of unknown outcome."),

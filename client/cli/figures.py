@@ -58,14 +58,15 @@ def table(forecast: Forecast) -> Table:
     return lines
 
 
-def spent(spend: Decimal, all_remote: Decimal, currency: str) -> str:
-    """What was spent beside what the remote model alone would have cost."""
+def spent(spend: Decimal, all_remote: Decimal, currency: str, *, local_cost: Decimal = Decimal(0)) -> str:
+    """What was spent, on providers and on local compute, beside what the remote model alone would have cost."""
     full = money(all_remote, currency)
+    both = money(spend, currency) + (f" and local compute of {money(local_cost, currency)}" if local_cost else "")
     if not all_remote:
-        return money(spend, currency)
-    saved = all_remote - spend
+        return both
+    saved = all_remote - spend - local_cost
     word = "saved" if saved >= 0 else "lost"
-    return f"{money(spend, currency)} instead of {full}: {abs(saved) / all_remote:.0%} {word}"
+    return f"{both} instead of {full}: {abs(saved) / all_remote:.0%} {word}"
 
 
 def percent(value: float | None) -> str:

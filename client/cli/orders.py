@@ -1,4 +1,4 @@
-"""`apprentice force-remote`, `pause-coaching`, `retrain`, `reconcile`: an operator's orders."""
+"""`apprentice force-remote`, `pause-coaching`, `retrain`, `rollback`, `reconcile`: an operator's orders."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from apprentice.messages import ForceRemote, Order, PauseCoaching, Reconcile, Resume, Retrain, TaskStatus
+from apprentice.messages import ForceRemote, Order, PauseCoaching, Reconcile, Resume, Retrain, Rollback, TaskStatus
 from client.cli import options
 from client.cli.amounts import parse_amount
 from client.cli.connecting import answered, connected
-from client.cli.output import Failed, print_json, show
+from client.cli.output import Failed, note, print_json, show
 from client.cli.requests_file import LONGEST_ID
 from client.cli.status import as_json
 from client.cli.times import parse_duration, parse_time, time_after
@@ -47,6 +47,29 @@ def retrain(task: options.Task, json: options.Json = False, address: options.Add
     if status.training is None:
         raise Failed(f"no fine-tune was started: {status.explanation}", 1)
     _report(status, json)
+
+
+def rollback(
+    task: options.Task,
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="VERSION", min=1, help="Default: the version that served before.")
+    ] = None,
+    json: options.Json = False,
+    address: options.Address = None,
+) -> None:
+    """Let an earlier version serve again. It answers hold-out examples first; no request waits or fails meanwhile.
+
+    The version that is left is rejected: only another rollback brings it back. A fine-tune that is running goes on, and
+    a version that it makes is promoted if it passes on the hold-out examples; `pause-coaching` starts no more of them.
+    """
+    status = _give(task, Rollback(to=to), address)
+    if json:
+        print_json(as_json(status))
+        return
+    how = next((f" ({one.reason})" for one in status.versions if one.version == status.version), "")
+    show(f"{task}: version {status.version}{how}. {status.explanation}")
+    if status.training is not None:
+        note(f"fine-tune {status.training} is running and may be promoted when it ends")
 
 
 def reconcile(

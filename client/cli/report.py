@@ -48,6 +48,7 @@ def as_document(story: Story) -> dict[str, Any]:
     savings = {
         "spend": str(status.spend),
         "all_remote": str(status.all_remote),
+        "local_cost": str(status.local_cost),
         "saved": str(status.savings),
         "copies": str(copies(status)),
         "share": share(float(status.savings), float(status.all_remote)),

@@ -40,7 +40,7 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
 
 def headline(status: TaskStatus) -> str:
     """The savings in a line."""
-    saved = spent(status.spend, status.all_remote, status.currency)
+    saved = spent(status.spend, status.all_remote, status.currency, local_cost=status.local_cost)
     return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
 
 
@@ -105,7 +105,7 @@ def _day(day: DaySpend, currency: str) -> tuple[str, ...]:
 
 
 def _saved(day: DaySpend) -> float:
-    return share(float(day.all_remote - day.spend), float(day.all_remote))
+    return share(float(day.savings), float(day.all_remote))
 
 
 def _curve(name: str, values: Values, now: str, width: int, encoding: str) -> Text:

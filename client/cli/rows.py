@@ -17,8 +17,11 @@ PREFIX = b'{"request_id": "'
 
 
 def answered_row(request_id: str, output: dict[str, Any], served_by: Source, *, degraded: bool, cost: Decimal) -> bytes:
-    """A request that was answered, with its newline. `cost_usd` is a JSON number with all digits of the Decimal:
-    read it with a decimal parser (`json.loads(row, parse_float=Decimal)`) and nothing is rounded.
+    """A request that was answered, with its newline.
+
+    `cost_usd` is what providers bill for it: 0 if the local model served (`report` has what local compute cost). It is
+    a JSON number with all digits of the Decimal: read it with a decimal parser (`json.loads(row, parse_float=Decimal)`)
+    and nothing is rounded.
     """
     row = {"request_id": request_id, "output": output, "served_by": served_by.value, "degraded": degraded}
     # json.dumps takes no Decimal, and a float would not have these digits.

@@ -50,6 +50,8 @@ def line(status: TaskStatus) -> str:
         f"spent={money(status.spend, status.currency)} all_remote={money(status.all_remote, status.currency)}"
         + (f" copied={status.copied}" if status.copied else "")
         + (f" unknown={status.unknown.calls}" if status.unknown.calls else "")
+        + (f" local_compute={money(status.local_cost, status.currency)}" if status.local_cost else "")
+        + (f" outage={status.outage.error}" if status.outage else "")
         + (" frozen" if status.frozen else "")
         + (f" in_trouble={len(status.troubled)}" if status.troubled else "")
     )
@@ -64,6 +66,8 @@ def phase(status: TaskStatus) -> Text:
         text.append(" coaching paused", style="magenta")
     if status.frozen:
         text.append(" frozen", style="magenta")
+    if status.outage is not None:
+        text.append(" local outage", style="red")
     return text
 
 
@@ -127,6 +131,10 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         yield "schema", f"version {status.schema_version}"
     yield "examples", f"{status.examples:,}, of which {status.holdout:,} are held out"
     yield "spent", _spent(status)
+    if status.local_cost:
+        yield "local compute", f"{money(status.local_cost, status.currency)}, which no cap counts"
+    if status.outage is not None:
+        yield "outage", f"no local answer since {moment(status.outage.since)}: {status.outage.error}"
     for cap in status.caps:
         used = f"{cap.settled.normalize():f} spent + {cap.reserved.normalize():f} reserved of {cap.cap.normalize():f}"
         yield f"{cap.period} cap", f"{used} {status.currency}, resets {moment(cap.resets)}"

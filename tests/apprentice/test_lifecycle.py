@@ -31,6 +31,7 @@ from apprentice.messages import (
     Split,
     Unknown,
 )
+from apprentice.release import Release
 from apprentice.settings import BudgetSettings, ConfidenceThresholds, LocalSettings, SamplingSettings, TaskSettings
 from apprentice.state import LifecycleState
 from tests.apprentice.brain import (
@@ -199,8 +200,9 @@ def test_a_cap_lowered_below_what_is_settled_stops_calls_without_a_crash() -> No
     assert (cap.settled, cap.cap) == (Decimal("0.30"), Decimal("0.10"))
 
 
-def test_a_local_model_that_cannot_answer_is_reported_once_for_each_version() -> None:
+def test_runs_begun_before_0_3_report_a_local_model_that_cannot_answer_once_for_each_version() -> None:
     brain = autonomous(comparisons(*[1.0] * 100))
+    brain.release = Release.V0_2
     world = World(brain)
     for number in range(5):
         route = brain.admit(request(number), 0.99, T0)

@@ -16,12 +16,12 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store import Store
-from activities.training.embedded import folder_of
-from apprentice.messages import Source, TaskResult, TaskStatus
+from activities.training.folder_jobs import folder_of
+from apprentice.messages import Retrain, Rollback, Source, TaskResult, TaskStatus
 from apprentice.settings import TaskSettings
 from client import Apprentice
 from tests.workflows.conftest import SettingsOf
-from tests.workflows.traffic import QUICK, settled, tickets
+from tests.workflows.traffic import QUICK, send, settled, tickets
 from tests.workflows.worker_process import WorkerProcess
 from workers import dev_server as servers
 from workers.dev_server import DevServer, dev_server
@@ -294,3 +294,37 @@ async def test_a_worker_that_dies_right_after_a_local_answer_was_served_counts_i
     assert result.trace.served_by is Source.LOCAL
     assert (status.requests, status.local) == (before.requests + 1, before.local + 1)
     assert status.spend == before.spend
+
+
+async def test_a_worker_killed_in_the_middle_of_a_rollback_rolls_back_when_it_is_started_again(
+    server: DevServer, settings_of: SettingsOf, tmp_path: Path
+) -> None:
+    settings = slow_teacher(settings_of)
+    async with applied(server, settings) as load:
+        with workers(server, settings, tmp_path) as processes:
+            first = processes.start()
+            await load.run(70)
+            await settled(load.apprentice, settings.name)
+            await send(load.apprentice, settings.name, tickets(10, first=500))
+            await load.apprentice.operate(settings.name, Retrain())
+            assert (await settled(load.apprentice, settings.name, 2)).version == 2
+            dying = processes.start("--die-in-rollback")
+            processes.kill(first)
+            ordered = asyncio.create_task(load.apprentice.operate(settings.name, Rollback()))
+            asked = asyncio.create_task(send(load.apprentice, settings.name, tickets(60, first=1000), at_once=8))
+            await asyncio.to_thread(dying.wait)
+            processes.running.remove(dying)
+            assert not ordered.done()
+            processes.start()
+            status = await asyncio.wait_for(ordered, DEADLINE)
+            results = await asked
+            after = await load.apprentice.status(settings.name)
+    assert status.version == 1
+    assert [(one.version, one.state) for one in status.versions] == [(1, "promoted"), (2, "rejected")]
+    assert len(results) == 60
+    assert after.failed == 0
+    assert {result.trace.version for result in results} <= {None, 1, 2}
+    async with await Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        stored = await store.versions.all(settings.name)
+        assert await store.journal.spend(settings.name) == after.spend
+    assert [(one.version, one.state) for one in stored] == [(1, "promoted"), (2, "rejected")]

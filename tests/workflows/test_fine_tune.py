@@ -18,7 +18,7 @@ from temporalio.testing import TimeSkipper
 
 from activities.store import Store
 from activities.store.examples import Examples
-from activities.training.embedded import folder_of
+from activities.training.folder_jobs import folder_of
 from apprentice import prompts
 from apprentice.messages import AlertKind, DatasetRef, FineTuneOutcome, Phase, Retrain, Split
 from apprentice.settings import RemoteSettings, TaskSettings

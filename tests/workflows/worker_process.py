@@ -1,7 +1,8 @@
 """A worker as a process of its own, to be killed: `python -m tests.workflows.worker_process ADDRESS STORE QUEUE`.
 
 With `--die-after NAME` it kills itself (SIGKILL) the first time that the journal has committed the operation NAME,
-before anyone is told of it. With `--events-a-run N` a run of a workflow is that long at most, not 10,000 events.
+before anyone is told of it; with `--die-in-rollback` the first time that it tries a version for a rollback. With
+`--events-a-run N` a run of a workflow is that long at most, not 10,000 events.
 """
 
 import argparse
@@ -21,6 +22,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.store.batches import Batches
 from activities.store.journal import Journal
+from activities.training.holdout import HoldOut
+from apprentice.messages import Comparison, ValidationRequest
+from apprentice.settings import TaskSettings
 from workers.worker import worker
 from workflows import task_lifecycle
 
@@ -94,6 +98,18 @@ def die_around(name: str) -> None:
     setattr(place, name, last)
 
 
+def die_in_rollback() -> None:
+    """Let this process die while it asks a version that is to serve again."""
+    comparisons = HoldOut.comparisons
+
+    async def last(self: HoldOut, settings: TaskSettings, request: ValidationRequest, version: int) -> list[Comparison]:
+        if request.newest is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await comparisons(self, settings, request, version)
+
+    HoldOut.comparisons = last  # type: ignore[method-assign]
+
+
 async def run(address: str, store_url: str, task_queue: str) -> None:
     """Work until killed."""
     client = await Client.connect(address, data_converter=pydantic_data_converter)
@@ -108,6 +124,7 @@ if __name__ == "__main__":
     parser.add_argument("task_queue")
     parser.add_argument("--die-after")
     parser.add_argument("--die-around", choices=["intend_beside", "sent"])
+    parser.add_argument("--die-in-rollback", action="store_true")
     parser.add_argument("--events-a-run", type=int)
     options = parser.parse_args()
     if options.events_a_run:
@@ -116,4 +133,6 @@ if __name__ == "__main__":
         die_after(options.die_after)
     if options.die_around:
         die_around(options.die_around)
+    if options.die_in_rollback:
+        die_in_rollback()
     asyncio.run(run(options.address, options.store_url, options.task_queue))

@@ -13,7 +13,8 @@ import pytest
 
 from activities.local.embedded.student import Student
 from activities.training import TrainingLost
-from activities.training.embedded import MAX_ATTEMPTS, Embedded, folder_of
+from activities.training.embedded import MAX_ATTEMPTS, Embedded
+from activities.training.folder_jobs import folder_of
 from activities.training.registry import TRAINING_RUNNERS
 from apprentice.messages import DatasetRef, TrainingJob, TrainingRequest, TrainingStatus
 from apprentice.settings import LocalSettings, RemoteSettings, TaskSettings

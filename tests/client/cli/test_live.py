@@ -121,6 +121,9 @@ def test_orders_are_carried_out_and_explained(place: Place) -> None:
     assert place.status()["forced_remote"] is False
     assert json.loads(place.cli("pause-coaching", place.task, "--json").stdout)["coaching_paused"] is True
     assert json.loads(place.cli("pause-coaching", place.task, "--off", "--json").stdout)["coaching_paused"] is False
+    refused = place.cli("rollback", place.task)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "no version has been promoted yet" in refused.stderr
 
 
 def test_batch_writes_one_row_a_request_in_order_and_names_failed_lines(place: Place) -> None:

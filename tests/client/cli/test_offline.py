@@ -100,6 +100,7 @@ def test_what_is_wrong_is_said_before_any_server_is_asked(cli: Cli, arguments: l
         ["force-remote", "t", "--off"],
         ["pause-coaching", "t"],
         ["retrain", "t"],
+        ["rollback", "t", "--to", "1"],
         ["budget"],
         ["budget", "--json"],
         ["budget", "set", "--daily", "20", "--weekly", "none"],
