@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Delete, Table, delete, select, tuple_
 
 from activities.store.records import CallState
-from activities.store.tables import batch_items, calls, comparisons
+from activities.store.tables import batch_items, calls, comparisons, opinions
 
 _DONE = [CallState.ANSWERED.value, CallState.FAILED.value, CallState.REJECTED.value]
 
@@ -23,6 +23,10 @@ def old_comparisons(connection: Connection, before: datetime, batch: int) -> int
 def old_questions(connection: Connection, before: datetime, batch: int) -> int:
     """Of batches whose task went away before it heard of them; their calls are in the journal."""
     return _delete(connection, batch_items, batch_items.c.created_at < before, batch)
+
+
+def old_opinions(connection: Connection, before: datetime, batch: int) -> int:
+    return _delete(connection, opinions, opinions.c.created_at < before, batch)
 
 
 def _delete(connection: Connection, table: Table, old: object, batch: int) -> int:

@@ -124,14 +124,14 @@ class Journal:
         return await self._database.read_bulk(spending.by_day(since, zone, task))
 
     async def forget(self, before: datetime, batch: int = 500) -> int:
-        """Delete settled calls, comparisons and questions of batches from before that time; returns how many rows.
+        """Delete settled calls, comparisons, opinions and questions of batches from before that time.
 
-        `batch` rows at a time.
-
-        A request that is forgotten is a new one if it comes again. Calls in doubt and examples are never deleted.
+        Returns how many rows, deleted `batch` at a time. A request that is forgotten is a new one if it comes again.
+        Calls in doubt and examples are never deleted.
         """
         forgotten = 0
-        for part in (forgetting.old_calls, forgetting.old_comparisons, forgetting.old_questions):
+        parts = (forgetting.old_calls, forgetting.old_comparisons, forgetting.old_opinions, forgetting.old_questions)
+        for part in parts:
             some = partial(part, before=before, batch=batch)
             while deleted := await self._database.write(some):
                 forgotten += deleted

@@ -24,6 +24,7 @@ from apprentice.messages import (
     RouteReason,
     Split,
     TaskRequest,
+    Trouble,
 )
 from apprentice.settings import BudgetSettings, ConfidenceThresholds, LocalSettings, SamplingSettings, TaskSettings
 from apprentice.state import LifecycleState, clipped
@@ -106,7 +107,12 @@ class Storm:
             score=self._score(agrees if confidence > 0.3 else 0.3) if route.remote and local else None,
             example=rng.choice([Split.TRAIN, Split.HOLDOUT, None]) if route.remote else None,
             replayed=rng.random() < 0.02,
+            troubles=self._troubles() if rng.random() < 0.02 else [],
         )
+
+    def _troubles(self) -> list[Trouble]:
+        model, message = f"{self.rng.randrange(100):0200}", self.rng.choice(LONG)
+        return [Trouble(provider="openai_compatible", model=model, error="InvalidRequest", message=message)]
 
     def _score(self, agrees: float) -> float:
         return 1 - self.rng.random() / 1000 if self.rng.random() < agrees else self.rng.random() / 3

@@ -13,9 +13,13 @@ from activities.store import Store
 from apprentice.messages import AlertKind, TaskStatus
 from client import Apprentice
 from client.errors import RequestFailed
+from tests.conftest import DevEnv
 from tests.fakes.provider.process import FakeProvider
 from tests.workflows.conftest import PRICE, Running, SettingsOf
+from tests.workflows.test_fine_tune import rolling_over, until_next_run
 from tests.workflows.traffic import send, tickets
+from workflows import TaskLifecycleWorkflow
+from workflows.ids import lifecycle_id
 
 NO_KEY = "APPRENTICE_TEST_KEY_THAT_IS_NOT_SET"
 
@@ -133,3 +137,27 @@ async def test_shares_decide_who_teaches(running: Running, settings_of: Settings
     taught = [result.trace.model for result in results]
     assert 8 < taught.count("other") < 32
     assert len(second.bill()) == taught.count("other")
+
+
+async def test_a_rollover_waits_for_the_opinions_that_are_paid_for(
+    running: Running, settings_of: SettingsOf, dev_env: DevEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {"latency_seconds": 1.0, "latency_spread": 0}
+    teacher = {"provider": "simulated", "model": "main", "price": PRICE.model_dump()}
+    other = teacher | {"model": "other", "simulation": slow}
+    instant = {"simulation": {"latency_seconds": 0}}
+    settings = settings_of(remote=teacher | instant | {"additional_providers": [other], "second_opinions": 1.0})
+    handle = dev_env.client.get_workflow_handle(lifecycle_id(settings.name))
+    with rolling_over(monkeypatch) as roll:
+        async with running(settings) as apprentice:
+            await send(apprentice, settings.name, tickets(5))
+            first = (await handle.describe()).run_id
+            assert (await apprentice.status(settings.name)).teachers_agree is None
+            roll.set()
+            await handle.signal(TaskLifecycleWorkflow.resume)  # something has to wake the run up
+            await until_next_run(handle, first)
+            roll.clear()
+            status = await apprentice.status(settings.name)
+    assert status.teachers_agree is not None
+    assert status.teachers_agree.n == 5
+    assert status.requests == 5

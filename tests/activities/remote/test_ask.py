@@ -1,10 +1,14 @@
 """The activity `ask_remote`: journaled, checked, mapped to Temporal's words."""
 
 import asyncio
+import json
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -214,6 +218,15 @@ async def test_an_answer_that_does_not_fit_is_paid_once_and_refused(
     assert len(model_of(one).keys) == 1
     assert await store.journal.spend("tickets") == Decimal("0.005")
     assert (await store.examples.snapshot("tickets", 1)).last_id == 0
+
+
+async def test_what_did_not_fit_is_kept_in_the_journal(
+    bench: Callable[..., Bench], store: Store, tmp_path: Path
+) -> None:
+    await bench({"category": "none of these", "priority": 1}).fails()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        [(text,)] = database.execute("SELECT rejected_text FROM calls").fetchall()
+    assert json.loads(text) == {"category": "none of these", "priority": 1}
 
 
 async def test_a_refusal_of_the_model_is_paid_too(bench: Callable[..., Bench], store: Store) -> None:
