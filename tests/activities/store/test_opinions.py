@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from activities.store import Store
 from activities.store.opinions import Agreement
 
@@ -15,7 +13,7 @@ async def test_a_request_has_one_opinion_and_the_mean_is_of_the_task(store: Stor
     for request_id, score, new in (("r-1", 1.0, True), ("r-1", 0.0, False), ("r-2", 0.5, True)):
         assert await store.opinions.record("tickets", request_id, "openai gpt", "google gemini", score, NOW) is new
     await store.opinions.record("other", "r-1", "openai gpt", "google gemini", 0.0, NOW)
-    assert await store.opinions.agreement("tickets") == Agreement(2, pytest.approx(0.75))
+    assert await store.opinions.agreement("tickets") == Agreement(2, 0.75)
 
 
 async def test_old_ones_are_forgotten_with_the_calls(store: Store) -> None:
