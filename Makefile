@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 # A target's prerequisites are steps in order: setup, lint, server, tests.
 .NOTPARALLEL:
-.PHONY: help setup server demo test lint format bench chaos lock clean
+.PHONY: help setup server models demo test lint format bench chaos lock clean
 
 # A shell that forbids byte code would have every process compile the libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,10 +28,13 @@ $(STAMP): requirements.lock pyproject.toml tools/bootstrap
 server: $(STAMP) ## find, download or build the Temporal dev server
 	@$(BIN)/python -m workers.dev_server --ensure
 
+models: $(STAMP) ## build the model servers that tests use (Ollama, llama.cpp; once, some minutes)
+	@$(BIN)/python -m tests.servers
+
 demo: server ## see it work, on this machine, without a key
 	@$(BIN)/apprentice demo $(ARGS)
 
-test: lint server ## lint, then all tests, the fast ones first
+test: lint server models ## lint, then all tests, the fast ones first
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(STAMP) ## format check, ruff, mypy --strict, import contracts
