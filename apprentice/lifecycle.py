@@ -8,41 +8,31 @@ from datetime import datetime
 
 from apprentice import (
     batching,
-    deferral,
     opinions,
-    outage,
     overview,
-    phases,
-    prices,
     rollback,
     routing,
-    sampling,
     schedule,
     troubles,
 )
 from apprentice.accounting import Accounts, BudgetExhausted, Room
+from apprentice.alarms import Alarms
 from apprentice.collecting import Asked, Collecting
-from apprentice.confidence import shift, window
+from apprentice.judge import Judge
 from apprentice.messages import (
     Action,
-    Alert,
     AlertKind,
     Answer,
     ApplySettings,
-    AskOpinion,
     BatchOutcome,
     Comparison,
     FineTuneOutcome,
     ForceRemote,
     Freeze,
-    Interval,
     Opinion,
-    OpinionCall,
     Order,
     Outcome,
     PauseCoaching,
-    Phase,
-    RaiseAlert,
     Reconcile,
     RequestOutcome,
     Resume,
@@ -57,8 +47,8 @@ from apprentice.messages import (
     StartFineTune,
     TaskRequest,
     TaskStatus,
-    Trouble,
 )
+from apprentice.opinions import Opinions
 from apprentice.orders import settings_after
 from apprentice.promotion import verdict
 from apprentice.release import TODAY, Release
@@ -76,13 +66,14 @@ class Lifecycle:
     ) -> None:
         """`release`: by whose rules."""
         self.settings = settings
-        self.release = release
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, release=release)
         self.collecting = Collecting(self.accounts)
+        self.alarms = Alarms(self.accounts)
+        self.opinions = Opinions(self.accounts, self.alarms)
+        self.judge = Judge(self.accounts, self.alarms, self._retrain)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
-        self._correlation = window.correlation(self.state.window)
 
     def resume_from(self, standing: Standing, now: datetime) -> None:
         """Begin where an earlier life of the task left its examples, version numbers and spend; nothing once begun."""
@@ -91,6 +82,7 @@ class Lifecycle:
         self.state.begun = True
         if standing.schema_version is not None:
             self.settings = self.settings.model_copy(update={"schema_version": standing.schema_version})
+            self.accounts.settings = self.settings
         if not self.state.examples:
             self.state.examples, self.state.holdout = standing.examples, standing.holdout
             self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
@@ -127,12 +119,17 @@ class Lifecycle:
         """Have the answer that was served checked in a batch, if a cap has room for it."""
         propensity = route.chance_of_comparison(local.confidence)
         asked = self.collecting.ask(request, self.digest, now, local=local, propensity=propensity, coaches=True)
-        shortage = self.accounts.shortage(now) if asked.room is Room.NONE else None
-        return [*asked.actions, *([self._alert(AlertKind.BUDGET, shortage, now)] if shortage else [])]
+        return [*asked.actions, *(self.alarms.shortage(now) if asked.room is Room.NONE else [])]
 
     def backfill(self, request: TaskRequest, now: datetime) -> Asked:
         """Have an input answered in a batch, for training only."""
         return self.collecting.ask(request, self.digest, now)
+
+    def second_opinion(
+        self, request: TaskRequest, outcome: RequestOutcome, admission: str, coin: float, now: datetime
+    ) -> list[Action]:
+        """What to ask of another remote model too, when the caller is served. `coin` is uniform in [0, 1)."""
+        return self.opinions.ask(request, outcome, admission, self.digest, coin, now)
 
     # --- learning ----------------------------------------------------------------------------------------------
 
@@ -147,14 +144,14 @@ class Lifecycle:
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
             case Opinion():
-                return self._opinion(outcome, now)
+                return self.opinions.heard(outcome, now)
             case BatchOutcome():
                 actions = self._batch(outcome, now)
             case RolledBack():
                 actions = self._rolled_back(outcome, now)
         actions += self.due(now)
         if isinstance(outcome, RequestOutcome) and self.state.requests % self.state.stride == 0:
-            self.state.remember(overview.point(self.state, self._correlation, now))
+            self.state.remember(overview.point(self.state, self.judge.correlation, now))
         return actions
 
     def due(self, now: datetime) -> list[Action]:
@@ -183,31 +180,14 @@ class Lifecycle:
         state.holdout += outcome.example is Split.HOLDOUT
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
-        actions = self._judge(now) if outcome.score is not None or outcome.example is not None else []
+        actions = self.judge.judge(now) if outcome.score is not None or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:
-            shortage = self.accounts.shortage(now)
-            actions += [self._alert(AlertKind.BUDGET, shortage, now)] if shortage else []
-        actions += self._local_model(outcome, now)
+            actions += self.alarms.shortage(now)
+        actions += self.alarms.local_model(outcome, now)
         remote = outcome.remote if not outcome.copied else None
         answered = (remote.provider, remote.model) if remote and remote.provider else None
-        return actions + self._providers(outcome.troubles, answered, now)
-
-    def _local_model(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
-        """What to tell of it. Runs begun before 0.3 tell of the first failure of each version alone."""
-        state = self.state
-        if self.release >= Release.V0_3:
-            told = outage.notice(state.health, outcome, now)
-            return [self._alert(AlertKind.LOCAL, told, now)] if told else []
-        if (version := outage.first_of_version(state.failed_version, outcome)) is None:
-            return []
-        state.failed_version = version
-        message = f"version {version} cannot answer; its requests go to the remote model within budget"
-        return [self._alert(AlertKind.QUALITY, message, now)]
-
-    def _providers(self, failed: list[Trouble], answered: troubles.Model | None, now: datetime) -> list[Action]:
-        self.state.troubled, told = troubles.note(self.state.troubled, failed, answered, now)
-        return [self._alert(AlertKind.PROVIDER, words, now) for words in told]
+        return actions + self.alarms.providers(outcome.troubles, answered, now)
 
     def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
         state = self.state
@@ -217,9 +197,7 @@ class Lifecycle:
             return
         propensity = route.chance_of_comparison(confidence)
         comparison = Comparison(score=score, propensity=propensity, confidence=confidence, version=version)
-        self._set_window([*state.window, comparison])
-        if state.phase is Phase.AUTONOMOUS:
-            state.shift = shift.step(state.shift, score, self.settings.confidence_thresholds.coaching_trigger)
+        self.judge.learn([comparison])
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches
@@ -231,15 +209,11 @@ class Lifecycle:
         fresh = outcome.comparisons if outcome.number >= batches.fresh_from else []
         # A version that was replaced meanwhile says nothing about its successor.
         compared = [comparison for comparison in fresh if comparison.version == state.version]
-        self._set_window([*state.window, *compared])
-        if state.phase is Phase.AUTONOMOUS:
-            trigger = self.settings.confidence_thresholds.coaching_trigger
-            for comparison in compared:
-                state.shift = shift.step(state.shift, comparison.score, trigger)
-        actions = self._judge(now) if compared or outcome.examples else []
+        self.judge.learn(compared)
+        actions = self.judge.judge(now) if compared or outcome.examples else []
         if outcome.error:
             message = f"batch {outcome.number}, of questions nobody waits for, failed: {outcome.error[:REASON_KEPT]}"
-            actions.append(self._alert(AlertKind.PROVIDER, message, now))
+            actions.append(self.alarms.tell(AlertKind.PROVIDER, message, now))
         return actions
 
     def _fine_tune(self, outcome: FineTuneOutcome, now: datetime) -> list[Action]:
@@ -252,113 +226,17 @@ class Lifecycle:
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
-            self._restart_window(outcome.validation.comparisons)
+            self.judge.restart(outcome.validation.comparisons)
         if outcome.validation is None:
-            return [self._alert(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
-        return self._judge(now)
-
-    # --- second opinions ---------------------------------------------------------------------------------------
-
-    def second_opinion(
-        self, request: TaskRequest, outcome: RequestOutcome, admission: str, coin: float, now: datetime
-    ) -> list[Action]:
-        """What to ask of another remote model too, with its money set aside. `coin` is uniform in [0, 1)."""
-        own = opinions.call_id(request.request_id)
-        if own is None or outcome.remote is None or not opinions.wanted(self.settings, self.state, outcome, coin):
-            return []
-        amount = prices.reservation(self.settings, request.input)
-        if not self.accounts.set_aside(own, amount, now):
-            return []
-        call = OpinionCall(
-            opinion_id=own,
-            request=request,
-            answer=outcome.remote,
-            admission=admission,
-            settings_digest=self.digest,
-            reserved=amount,
-        )
-        return [AskOpinion(call=call)]
-
-    def _opinion(self, opinion: Opinion, now: datetime) -> list[Action]:
-        self.accounts.close_opinion(opinion, now)
-        if opinion.score is not None:
-            self.state.opinions += 1
-            self.state.opinions_agreed += opinion.score
-        answered = (opinion.provider, opinion.model) if opinion.provider and opinion.model else None
-        return self._providers(opinion.troubles, answered, now)
+            return [self.alarms.tell(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
+        return self.judge.judge(now)
 
     def _rolled_back(self, done: RolledBack, now: datetime) -> list[Action]:
         if done.version == self.state.version:
             return []
         rollback.switch(self.state, done, now)
-        self._restart_window(done.validation.comparisons)
-        return self._judge(now)
-
-    # --- judging -----------------------------------------------------------------------------------------------
-
-    def _judge(self, now: datetime) -> list[Action]:
-        """Move the phase, then the rate and the deferral threshold, to where the window says they belong."""
-        state = self.state
-        move = phases.next_phase(
-            state.phase,
-            examples=state.examples,
-            can_answer=state.version is not None,
-            compared=len(state.window),
-            correlation=self._correlation,
-            shifted=shift.proven(state.shift),
-            thresholds=self.settings.confidence_thresholds,
-        )
-        actions = self._move(*move, now) if move else []
-        if state.phase is Phase.AUTONOMOUS and self._correlation is not None:
-            actions += self._steer(self._correlation, now)
-        return actions
-
-    def _move(self, phase: Phase, reason: str, now: datetime) -> list[Action]:
-        state, back = self.state, phase < self.state.phase
-        state.phase, state.phase_reason = phase, reason
-        state.rate, state.rate_anchor, state.shift = 1.0, None, 0.0
-        if not back:
-            # A version may have been promoted long before the last example that this move waited for.
-            return self._judge(now) if phase is Phase.COACHING else []
-        self._restart_window([])
-        state.batches.fresh_from = state.batches.number + 1
-        return [self._alert(AlertKind.QUALITY, f"back to the remote model: {reason}", now), *self._retrain(reason, now)]
-
-    def _steer(self, correlation: Interval, now: datetime) -> list[Action]:
-        """Rate and deferral threshold in phase 3; coaching when the correlation is under the trigger."""
-        state, thresholds = self.state, self.settings.confidence_thresholds
-        state.defer_below = deferral.threshold(state.window, thresholds.phase2_to_phase3)
-        # Little evidence must never look like much: until the window is full its lower bound stands for its mean.
-        full = len(state.window) >= self.settings.sampling.window_size
-        effective = correlation.mean if full else correlation.low
-        before, state.coaching = state.coaching, self._coaching(correlation)
-        low = state.coaching or correlation.mean < thresholds.coaching_trigger
-        if low or sampling.moved(effective, state.rate_anchor, self.settings.sampling):
-            state.rate = sampling.rate(effective, thresholds, self.settings.sampling)
-            state.rate_anchor = effective
-        if before or not state.coaching:
-            return []
-        reason = f"correlation {correlation.mean:.2f} fell below coaching_trigger {thresholds.coaching_trigger:.2f}"
-        alert = self._alert(AlertKind.QUALITY, f"{reason}; everything is compared", now)
-        return [alert, *self._retrain(reason, now)]
-
-    def _coaching(self, correlation: Interval) -> bool:
-        """Whether the correlation fell below the trigger and has not come back to where a model may serve.
-
-        If coaching ended at the trigger itself, a correlation near it would alert and retrain at every crossing.
-        """
-        thresholds = self.settings.confidence_thresholds
-        if self.state.coaching:
-            return correlation.mean < thresholds.phase2_to_phase3
-        return phases.enough(correlation, thresholds) and correlation.mean < thresholds.coaching_trigger
-
-    def _restart_window(self, comparisons: list[Comparison]) -> None:
-        self._set_window(comparisons)
-        self.state.shift, self.state.rate_anchor, self.state.coaching = 0.0, None, False
-
-    def _set_window(self, comparisons: list[Comparison]) -> None:
-        self.state.window = comparisons[-self.settings.sampling.window_size :]
-        self._correlation = window.correlation(self.state.window)
+        self.judge.restart(done.validation.comparisons)
+        return self.judge.judge(now)
 
     # --- fine-tuning -------------------------------------------------------------------------------------------
 
@@ -402,28 +280,17 @@ class Lifecycle:
     def _apply(self, settings: TaskSettings, now: datetime) -> list[Action]:
         if settings.schema_version > self.settings.schema_version:
             self.state.begin_anew()
-            self._forget_opinions()
-            self._restart_window([])
+            self.opinions.forget()
+            self.judge.restart([])
             self.collecting.drop()
         if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
-            self._forget_opinions()
+            self.opinions.forget()
         self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)
-        self._set_window(self.state.window)
-        self.state.rate_anchor = None
-        return [*self._judge(now), *self.due(now)]
-
-    def _forget_opinions(self) -> None:
-        self.state.opinions, self.state.opinions_agreed = 0, 0.0
-
-    def _alert(self, kind: AlertKind, message: str, now: datetime) -> Action:
-        task = self.settings.name
-        self.state.alert_count += 1
-        alert = Alert(id=f"{task}-{self.state.alert_count}", task=task, kind=kind, message=message, at=now)
-        self.state.raise_alert(alert)
-        return RaiseAlert(alert=alert)
+        self.judge.resize()
+        return [*self.judge.judge(now), *self.due(now)]
 
     def status(self, now: datetime) -> TaskStatus:
         """Everything there is to know; reading changes nothing."""
-        return overview.status(self.state, self.settings, self.accounts, self._correlation, now)
+        return overview.status(self.state, self.settings, self.accounts, self.judge.correlation, now)

@@ -3,8 +3,22 @@
 A local model cannot be expected to agree with its teacher more than a second teacher does. Pure.
 """
 
+from datetime import datetime
+
+from apprentice import prices
+from apprentice.accounting import Accounts
+from apprentice.alarms import Alarms
 from apprentice.confidence.interval import wilson
-from apprentice.messages import Interval, RequestOutcome, Source
+from apprentice.messages import (
+    Action,
+    AskOpinion,
+    Interval,
+    Opinion,
+    OpinionCall,
+    RequestOutcome,
+    Source,
+    TaskRequest,
+)
 from apprentice.settings import RemoteSettings, TaskSettings
 from apprentice.state import LifecycleState
 
@@ -42,3 +56,45 @@ def agreement(state: LifecycleState) -> Interval | None:
 def teachers(remote: RemoteSettings) -> set[tuple[str, str]]:
     """Whose opinions they are: of other models, those so far say nothing."""
     return {(provider.provider, provider.model) for provider in remote.providers}
+
+
+class Opinions:
+    """Second opinions of one task: part of its brain, over its accounts."""
+
+    def __init__(self, accounts: Accounts, alarms: Alarms) -> None:
+        self._accounts = accounts
+        self._alarms = alarms
+
+    def ask(
+        self, request: TaskRequest, outcome: RequestOutcome, admission: str, digest: str, coin: float, now: datetime
+    ) -> list[Action]:
+        """What to ask of another remote model too, with its money set aside. `coin` is uniform in [0, 1)."""
+        settings, own = self._accounts.settings, call_id(request.request_id)
+        if own is None or outcome.remote is None or not wanted(settings, self._accounts.state, outcome, coin):
+            return []
+        amount = prices.reservation(settings, request.input)
+        if not self._accounts.set_aside(own, amount, now):
+            return []
+        call = OpinionCall(
+            opinion_id=own,
+            request=request,
+            answer=outcome.remote,
+            admission=admission,
+            settings_digest=digest,
+            reserved=amount,
+        )
+        return [AskOpinion(call=call)]
+
+    def heard(self, opinion: Opinion, now: datetime) -> list[Action]:
+        """Account for one, and learn from it."""
+        state = self._accounts.state
+        self._accounts.close_opinion(opinion, now)
+        if opinion.score is not None:
+            state.opinions += 1
+            state.opinions_agreed += opinion.score
+        answered = (opinion.provider, opinion.model) if opinion.provider and opinion.model else None
+        return self._alarms.providers(opinion.troubles, answered, now)
+
+    def forget(self) -> None:
+        """Other teachers, or other answers: what was heard says nothing about them."""
+        self._accounts.state.opinions, self._accounts.state.opinions_agreed = 0, 0.0

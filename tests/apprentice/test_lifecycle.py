@@ -202,7 +202,7 @@ def test_a_cap_lowered_below_what_is_settled_stops_calls_without_a_crash() -> No
 
 def test_runs_begun_before_0_3_report_a_local_model_that_cannot_answer_once_for_each_version() -> None:
     brain = autonomous(comparisons(*[1.0] * 100))
-    brain.release = Release.V0_2
+    brain.accounts.release = Release.V0_2
     world = World(brain)
     for number in range(5):
         route = brain.admit(request(number), 0.99, T0)
@@ -687,7 +687,7 @@ def test_the_state_stays_small_after_a_long_life() -> None:
             world.brain.state.record(
                 world.brain.state.versions[-1].model_copy(update={"version": 1000 + batch * 10 + number})
             )
-            world.act([world.brain._alert(AlertKind.QUALITY, "y" * 200, world.now)])
+            world.act([world.brain.alarms.tell(AlertKind.QUALITY, "y" * 200, world.now)])
         sizes.append(len(world.brain.state.model_dump_json()))
     assert max(sizes) < 256 * 1024
     assert sizes[-1] < sizes[8] * 1.1
