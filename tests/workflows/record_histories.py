@@ -1,4 +1,4 @@
-"""Records histories of all workflows into the folder of this release, against a dev server, in about two minutes:
+"""Records histories of all workflows into the folder of this release, against a dev server, in about three minutes:
 
     .venv/bin/python -m tests.workflows.record_histories [NAME ...]
 
@@ -12,6 +12,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,6 +35,7 @@ from apprentice.messages import (
     Resume,
     Retire,
     Retrain,
+    Rollback,
     SetCaps,
 )
 from apprentice.prices import reservation
@@ -44,10 +46,10 @@ from workers.dev_server import dev_server
 from workers.worker import worker
 from workflows import BudgetWorkflow, TaskLifecycleWorkflow
 from workflows.budget import BudgetStart
-from workflows.ids import fine_tune_id, lifecycle_id
+from workflows.ids import batch_id, fine_tune_id, lifecycle_id
 
 HISTORIES = Path(__file__).parent / "histories"
-FOLDER = HISTORIES / "0.2"
+FOLDER = HISTORIES / "0.3"
 LARGEST_PLAIN = 200_000
 ABSOLUTE = re.compile(rb'"/[^"]*?/(?=models/)')
 IDENTITY = re.compile(r"\d+@")
@@ -259,6 +261,34 @@ async def versions(stage: Stage) -> Histories:
     return {"lifecycle": await stage.lifecycle()}
 
 
+async def batches(stage: Stage) -> Histories:
+    """Examples that nobody waits for, in two batches; a training on them."""
+    remote = stage.remote(latency_seconds=0, batch_seconds=0.3) | {"batch": True, "batch_size": 40, "batch_every": "1s"}
+    async with stage.playing(stage.settings(remote=remote)) as apprentice:
+        await apprentice.backfill(stage.name, tickets(70))
+        await settled(apprentice, stage.name)
+    batch = stage.client.get_workflow_handle(batch_id(stage.name, 1))
+    return {"lifecycle": await stage.lifecycle(), "batch": await batch.fetch_history()}
+
+
+async def teachers(stage: Stage) -> Histories:
+    """A provider that always fails, another that answers, second opinions; a rollback; a local model that is gone."""
+    first = stage.remote(latency_seconds=0, error_rate=1.0)
+    other = {"provider": "simulated", "model": "other", "price": PRICE, "simulation": {"latency_seconds": 0}}
+    remote = first | {"additional_providers": [other], "second_opinions": 0.1}
+    async with stage.playing(stage.settings(remote=remote)) as apprentice:
+        await send(apprentice, stage.name, tickets(70))
+        await settled(apprentice, stage.name)
+        await apprentice.operate(stage.name, Retrain())
+        await settled(apprentice, stage.name, fine_tunes=2)
+        await apprentice.operate(stage.name, Rollback(to=1))
+        await send(apprentice, stage.name, tickets(30, first=100))
+    shutil.move("models", "away")
+    async with stage.playing(stage.settings(remote=remote)) as apprentice:
+        await send(apprentice, stage.name, tickets(10, first=200))
+    return {"lifecycle": await stage.lifecycle()}
+
+
 def damage(folder: Path) -> None:
     """Put data sets there that no training can read; the workflow takes them for its own."""
     folder.mkdir(parents=True)
@@ -268,7 +298,20 @@ def damage(folder: Path) -> None:
 
 SCENES: dict[str, Callable[[Stage], Awaitable[Histories]]] = {
     scene.__name__: scene
-    for scene in (collecting, phases, rollover, budget, orders, failures, rejected, failed, shared, versions)
+    for scene in (
+        collecting,
+        phases,
+        rollover,
+        budget,
+        orders,
+        failures,
+        rejected,
+        failed,
+        shared,
+        versions,
+        batches,
+        teachers,
+    )
 }
 
 
