@@ -21,16 +21,27 @@ def test_without_rate_limits_a_call_has_a_handful_of_attempts() -> None:
     assert plain.retry.maximum_attempts == ATTEMPTS
 
 
+LIMITED = {"provider": "simulated", "model": "n", "timeout_seconds": 20.0, "rate_limits": {"requests_per_minute": 5}}
+
+
+def test_every_provider_may_take_its_whole_time_out_before_the_next_is_asked() -> None:
+    several = asking(remote(additional_providers=[{"provider": "simulated", "model": "n", "timeout_seconds": 30.0}]))
+    assert (several.attempt, several.all) == (timedelta(seconds=55), timedelta(seconds=165))
+
+
 @pytest.mark.parametrize(
-    "limited",
+    ("limited", "seconds"),
     [
-        {"rate_limits": {"requests_per_minute": 5}},
-        {"rate_limits": {"tokens_per_minute": 5_000}},
-        {"additional_providers": [{"provider": "simulated", "model": "n", "rate_limits": {"requests_per_minute": 5}}]},
+        ({"rate_limits": {"requests_per_minute": 5}}, 25 + PATIENCE),
+        ({"rate_limits": {"tokens_per_minute": 5_000}}, 25 + PATIENCE),
+        ({"additional_providers": [LIMITED]}, 45 + PATIENCE),
+        ({"rate_limits": {"requests_per_minute": 5}, "additional_providers": [LIMITED]}, 45 + 2 * PATIENCE),
     ],
 )
-def test_under_rate_limits_waiting_for_a_turn_is_no_attempt_and_has_time_of_its_own(limited: dict[str, Any]) -> None:
+def test_under_rate_limits_waiting_for_a_turn_is_no_attempt_and_has_time_of_its_own(
+    limited: dict[str, Any], seconds: float
+) -> None:
     patient = asking(remote(**limited))
     assert patient.retry.maximum_attempts == 0
-    assert patient.attempt == timedelta(seconds=25 + PATIENCE)
+    assert patient.attempt == timedelta(seconds=seconds)
     assert patient.all == 3 * patient.attempt + QUEUE

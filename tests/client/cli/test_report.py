@@ -74,6 +74,7 @@ def test_the_document_has_status_savings_and_history() -> None:
         "all_remote": "90",
         "saved": "60",
         "copies": "0",
+        "local_cost": "0",
         "share": pytest.approx(2 / 3),
         "currency": "USD",
     }
