@@ -3,41 +3,21 @@
 Every check takes the task as far as it could be read and yields (path, words) for each problem.
 """
 
-import re
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
-from apprentice import batching, prices, prompts, thinking
+from apprentice import prompts
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
+from apprentice.config.local_checks import local, server_command
+from apprentice.config.remote_checks import batch, providers, shares
+from apprentice.config.surroundings import Found, Surroundings, variable
 from apprentice.evaluators import BUILDERS
 from apprentice.evaluators.custom import PATH as CUSTOM_PATH
 from apprentice.schema import Schema, SchemaError, compile_schema
-from apprentice.settings import ProviderSettings, TaskSettings
+from apprentice.settings import TaskSettings
 
-Found = Iterator[tuple[KeyPath, str]]
 USES_FIELDS = ("structured_match", "semantic_similarity")
-SPEAKS_HTTP = ("anthropic", "openai", "google", "openai_compatible")
-API_PATHS = ("/chat/completions", "/responses", "/messages")
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
-# A name in this style is shown when it is not set; anything else may be the secret itself, written in by mistake.
-_CUSTOMARY = re.compile(r"[A-Z][A-Z0-9]{0,20}(_[A-Z0-9]{1,20}){1,6}")
-
-
-_PLACE = re.compile(r"\{([A-Za-z_]+)\}")
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a configuration is checked against: environment variables, and the folder that its paths start from."""
-
-    environ: Mapping[str, str]
-    folder: Path
 
 
 def check(task: TaskSettings, around: Surroundings) -> Found:
@@ -109,164 +89,9 @@ def _known_field(schema: Schema, name: str, path: KeyPath) -> Found:
         yield path, f"output_schema has no field `{name[:60]}`{hint} (there are: {', '.join(schema.paths)})"
 
 
-def providers(task: TaskSettings, around: Surroundings) -> Found:
-    """Every remote model has its key, its price and its traffic."""
-    yield from _provider(task.remote, task.budget.currency, ("remote",), around)
-    for index, extra in enumerate(task.remote.additional_providers):
-        yield from _provider(extra, task.budget.currency, ("remote", "additional_providers", index), around)
-
-
-def shares(task: TaskSettings, around: Surroundings) -> Found:
-    """Every share has somebody to go to, and together they are no more than all requests."""
-    remote = task.remote
-    if remote.share:
-        yield ("remote", "share"), "the main provider takes what the others leave; set `share` on additional_providers"
-    # As decimals: ten times 0.1 is one.
-    whole = sum((Decimal(str(extra.share)) for extra in remote.additional_providers), Decimal(0))
-    if whole > 1:
-        yield ("remote", "additional_providers"), f"the shares of all together must not be above 1, they are {whole}"
-    if remote.second_opinions and not remote.additional_providers:
-        yield ("remote", "second_opinions"), "needs another provider to ask: add one to additional_providers"
-
-
-def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:
-    yield from variable(settings.key_variable, (*path, "api_key_env"), around.environ)
-    yield from _price(settings, currency, path)
-    yield from _base_url(settings, path)
-    yield from _rates(settings, path)
-    yield from _thinking(settings, path)
-    yield from _vertex(settings, path)
-    if settings.idempotent and settings.provider != "openai_compatible":
-        yield (*path, "idempotent"), f"has no effect with {settings.provider}; leave it out"
-    if settings.provider == "recorded":
-        if settings.traffic is None:
-            yield path, "the provider `recorded` needs `traffic`, the file with the answers"
-        elif not (around.folder / settings.traffic).is_file():
-            yield (*path, "traffic"), f"there is no file {settings.traffic!r} (a relative path starts at the YAML file)"
-
-
-def _rates(settings: ProviderSettings, path: KeyPath) -> Found:
-    tokens = settings.rate_limits.tokens_per_minute
-    if tokens is not None and tokens < settings.max_output_tokens:
-        words = f"is below max_output_tokens, which is {settings.max_output_tokens}: no call would fit into a minute"
-        yield (*path, "rate_limits", "tokens_per_minute"), words
-
-
-def _base_url(settings: ProviderSettings, path: KeyPath) -> Found:
-    if settings.provider not in SPEAKS_HTTP:
-        if settings.base_url is not None:
-            yield (*path, "base_url"), f"has no effect with {settings.provider}; leave it out"
-        return
-    if settings.base_url is None and settings.provider != "openai_compatible":
-        return
-    if settings.base_url is None:
-        yield path, f"the provider `{settings.provider}` needs `base_url`, such as http://localhost:8000/v1"
-        return
-    yield from _address(settings.base_url, (*path, "base_url"), "http://localhost:8000/v1 or https://models.example/v1")
-
-
-def _address(text: str, path: KeyPath, such_as: str) -> Found:
-    try:
-        url = urlsplit(text)
-        whole = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
-    except ValueError:
-        whole = False
-    # None of these messages repeats the address: it may hold a secret that was written in by mistake.
-    if not whole or any(char.isspace() or not char.isprintable() for char in text):
-        yield path, f"expected an address such as {such_as}"
-    elif "@" in url.netloc:
-        yield path, "holds a user or password: name the key's environment variable in `api_key_env`"
-    elif url.query or url.fragment:
-        yield path, "must end before `?` and `#`: the API's own paths are put behind it"
-    elif (ours := next((one for one in API_PATHS if url.path.rstrip("/").endswith(one)), None)) is not None:
-        yield path, f"must end before {ours}, which is put behind it"
-
-
-def _thinking(settings: ProviderSettings, path: KeyPath) -> Found:
-    if (found := thinking.problem(settings)) is not None:
-        key, words = found
-        yield (*path, key), words
-    if settings.provider == "anthropic" and (settings.temperature or 0) > 1:
-        yield (*path, "temperature"), "must not be above 1 with anthropic"
-
-
-def _vertex(settings: ProviderSettings, path: KeyPath) -> Found:
-    if settings.vertex is None:
-        return
-    if settings.provider != "google":
-        yield (*path, "vertex"), f"has no effect with {settings.provider}; leave it out"
-    elif settings.api_key_env is not None:
-        yield (*path, "api_key_env"), "has no effect with vertex, which takes the machine's Google credentials"
-
-
-def _price(settings: ProviderSettings, currency: str, path: KeyPath) -> Found:
-    if settings.price is not None:
-        if not settings.price.model_fields_set:
-            yield (*path, "price"), "states no price: set input_per_million and output_per_million (0 if it is free)"
-    elif prices.price_of(settings) is None:
-        near = prices.similar_models(settings.model)
-        hint = f"; did you mean {' or '.join(near)}? If not," if near else ";"
-        words = f"no price is known for {settings.model[:60]!r}{hint} state it under `price`"
-        yield (*path, "model"), words
-    elif currency != prices.LIST_CURRENCY:
-        words = f"the price list is in {prices.LIST_CURRENCY}, the budget in {currency}: state the price under `price`"
-        yield (*path, "model"), words
-
-
-def local(task: TaskSettings, around: Surroundings) -> Found:
-    """The local backend has what it needs, and nothing that it ignores."""
-    settings = task.local
-    backend = settings.backend
-    if backend == "embedded":
-        for name in ("base_url", "api_key_env"):
-            if getattr(settings, name) is not None:
-                yield ("local", name), "has no effect with the backend embedded; leave it out"
-        if settings.fine_tune_backend != "embedded":
-            yield ("local", "fine_tune_backend"), "the backend embedded is trained by embedded alone"
-        return
-    if not settings.base_model:
-        yield ("local",), f"the backend {backend} needs `base_model`, as its server names it"
-    if settings.fine_tune_backend == "embedded":
-        words = f"embedded trains no model for the backend {backend}: set few_shot"
-        yield ("local", "fine_tune_backend"), words
-    if settings.base_url is not None:
-        yield from _address(settings.base_url, ("local", "base_url"), "http://localhost:11434")
-        if settings.base_url.rstrip("/").endswith(("/v1", "/api")):
-            yield ("local", "base_url"), "must end before /v1 or /api, which is put behind it"
-    yield from variable(settings.api_key_env, ("local", "api_key_env"), around.environ)
-
-
-def server_command(task: TaskSettings, around: Surroundings) -> Found:
-    """The command that serves a version has its places, and no unknown ones."""
-    command, path = task.local.server_command, ("local", "server_command")
-    if command is None:
-        return
-    if task.local.backend != "llama_cpp":
-        yield path, f"has no effect with the backend {task.local.backend}; leave it out"
-        return
-    places = {place for word in command for place in _PLACE.findall(word)}
-    for needed in ("model", "port"):
-        if needed not in places:
-            yield path, f"needs {{{needed}}}, as in [llama-server, -m, '{{model}}', --port, '{{port}}']"
-    for unknown in sorted(places - {"model", "adapter", "port"}):
-        yield path, f"there is no place {{{unknown[:60]}}} (there are: {{model}}, {{adapter}}, {{port}})"
-
-
 def alerts(task: TaskSettings, around: Surroundings) -> Found:
     """The variable that holds the webhook is set."""
     yield from variable(task.alerts.webhook_env, ("alerts", "webhook_env"), around.environ)
-
-
-def variable(name: str | None, path: KeyPath, environ: Mapping[str, str]) -> Found:
-    """The environment variable that is named here is set."""
-    if name is None or environ.get(name):
-        return
-    if not _VARIABLE.fullmatch(name):
-        yield path, "expected the NAME of an environment variable, never its value"
-    elif _CUSTOMARY.fullmatch(name):
-        yield path, f"the environment variable {name} is not set"
-    else:
-        yield path, "the environment variable named here is not set (is it a name, not the value itself?)"
 
 
 def timezone(task: TaskSettings, around: Surroundings) -> Found:
@@ -283,17 +108,6 @@ def _zone_by_city(name: str) -> str:
     cities = {zone.rpartition("/")[2].lower(): zone for zone in sorted(zoneinfo.available_timezones())}
     zone = cities.get(name.replace(" ", "_").lower())
     return f"; did you mean `{zone}`?" if zone else ""
-
-
-def batch(task: TaskSettings, around: Surroundings) -> Found:
-    """The main model, to which batches go, has a batch API."""
-    remote = task.remote
-    if remote.batch and remote.provider not in batching.PROVIDERS:
-        yield (
-            ("remote", "batch"),
-            f"the provider {remote.provider} has no batch API that apprentice speaks (those that have: "
-            f"{', '.join(batching.PROVIDERS)}); leave it out",
-        )
 
 
 CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from apprentice.config.checks import Surroundings, check
+from apprentice.config.checks import check
 from apprentice.config.errors import RESOLVED, Path, in_words, problem_at
 from apprentice.config.merging import merge_task
+from apprentice.config.surroundings import Surroundings
 from apprentice.config.yaml_source import Node, Problem
 from apprentice.settings import TaskSettings
 

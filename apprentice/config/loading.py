@@ -6,13 +6,13 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from apprentice.config.checks import Surroundings
 from apprentice.config.completion import complete, complete_store, complete_temporal
 from apprentice.config.drafts import read_task
 from apprentice.config.errors import ConfigError, did_you_mean, in_words, problem_at
 from apprentice.config.merging import SECTIONS
 from apprentice.config.sharing import distinct_names, drawing, one_currency
 from apprentice.config.store_checks import check_store
+from apprentice.config.surroundings import Surroundings
 from apprentice.config.temporal_checks import check_temporal
 from apprentice.config.yaml_source import Node, Problem, SourceError, read
 from apprentice.settings import (

@@ -1,6 +1,6 @@
 """What has to be true of the block `store`: its address is one of a database that can be a store."""
 
-from apprentice.config.checks import Found
+from apprentice.config.surroundings import Found
 from apprentice.settings import StoreSettings
 
 _EXAMPLES = "sqlite:///apprentice.db or postgresql://user@host/database"

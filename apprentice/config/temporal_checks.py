@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from apprentice.config.checks import Found, variable
+from apprentice.config.surroundings import Found, variable
 from apprentice.encryption_keys import KeyTextError, read_keys
 from apprentice.settings import TemporalSettings
 
