@@ -163,11 +163,12 @@ def question(
 
 def checked(answer: Answer, task: TaskSettings) -> Answer:
     """The answer with its output as the schema wants it. Raises InvalidAnswer."""
+    schema = compile_schema(task.output_schema, task.name)
     try:
-        output = compile_schema(task.output_schema, task.name).validate(answer.output)
+        output = schema.validate(answer.output)
     except SchemaError as problem:
         raise InvalidAnswer(
-            f"the answer does not fit the output schema: {problem}",
+            f"the answer does not fit the output schema: {schema.told(problem)}",
             answer.cost,
             answer_text(answer.output),
             input_tokens=answer.input_tokens,

@@ -602,3 +602,16 @@ async def test_a_second_try_does_not_wait_for_its_turn_past_the_time_out(store: 
     assert asyncio.get_running_loop().time() - began < 10
     assert (error.type, charged(error)) == ("InvalidAnswer", "0.001")
     assert await store.journal.unknown("tickets") == NOTHING
+
+
+async def test_no_error_repeats_a_field_that_a_model_made_up(bench: Callable[..., Bench], store: Store) -> None:
+    schema = {"category": "str", "more": "dict", "address?": {"city": "str"}}
+    said = {"category": 1, "Jane Doe": 2, "more": {}, "address": {"Main St 5": 1}}
+    error = await bench(said, output_schema=schema).fails()
+    assert error.message.count("…: is not a field of this schema") == 2
+    for word in ("category: expected text", "address.city: is missing", "address.…:"):
+        assert word in error.message
+    assert "Jane" not in error.message
+    assert "Main" not in error.message
+    deep = bench({"category": "a", "more": {"Jane Doe": float("nan")}}, output_schema=schema)
+    assert "more.…: expected a finite number" in (await deep.fails(request_id="r-2")).message
