@@ -37,6 +37,11 @@ def call_id(request_id: str) -> str | None:
     return own if len(own) <= LONGEST_ID else None
 
 
+def is_own(request_id: str) -> bool:
+    """Whether it is the id of an opinion's call: a request with it would share its money, and its answer."""
+    return request_id.endswith(SUFFIX)
+
+
 def wanted(settings: TaskSettings, state: LifecycleState, outcome: RequestOutcome, coin: float) -> bool:
     """Whether this answer, freshly paid for, is put to another model too. `coin` is uniform in [0, 1)."""
     remote = outcome.remote

@@ -4,6 +4,7 @@ The mini-language is read by `apprentice.schema_types`; here its types become a 
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ MAX_VALUE_DEPTH = 32
 MAX_PROBLEMS = 10
 MAX_INT = 2**63 - 1
 CHOICES_SHOWN = 10
+_INDEX = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Schema:
                 return False
             kind = kind.fields[part]
         return True
+
+    def told(self, error: SchemaError) -> str:
+        """The problems of a value, without the names that only the value has: they may be anybody's words."""
+        known = set(self.paths)
+        return "; ".join(f"{path}: {words}" if path else words for path, words in _known(error.problems, known))
 
     @property
     def paths(self) -> list[str]:
@@ -245,6 +252,14 @@ def _leaves(kind: Type, path: str, optional: bool) -> Iterator[Leaf]:
         yield Leaf(path, kind.kind, kind.choices, optional, kind.item.kind if kind.item else None)
     for name, one in kind.fields.items():
         yield from _leaves(one, join(path, name), optional)
+
+
+def _known(problems: list[tuple[str, str]], known: set[str]) -> Iterator[tuple[str, str]]:
+    for path, words in problems:
+        shown = path
+        while shown and _INDEX.sub("", shown) not in known:
+            shown = shown.rpartition(".")[0]
+        yield (shown if shown == path else join(shown, "…")), words
 
 
 def _paths(kind: Type, path: str) -> Iterator[str]:

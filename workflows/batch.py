@@ -16,7 +16,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 SUBMIT_WITHIN = timedelta(hours=2)
 ANSWERED_WITHIN = timedelta(hours=24, minutes=15)
 CANCELLED_WITHIN = timedelta(hours=1)
-COLLECT_WITHIN = timedelta(hours=2)
+COLLECT_WITHIN = timedelta(hours=1)
 # Thousands of answers are read and written one by one.
 COLLECT_TIMEOUT = timedelta(minutes=30)
 SUBMIT_TIMEOUT = timedelta(minutes=10)

@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities import contract
+    from apprentice import opinions
     from apprentice.lifecycle import Lifecycle
     from apprentice.messages import (
         Action,
@@ -161,6 +162,9 @@ class TaskLifecycleWorkflow:
         content = request.model_dump_json().encode()
         if len(content) > LARGEST_REQUEST:
             message = f"the request is {len(content):,} bytes long; {LARGEST_REQUEST:,} are the most"
+            raise ApplicationError(message, type="InvalidInput", non_retryable=True)
+        if opinions.is_own(request.request_id):
+            message = f"a request id cannot end in {opinions.SUFFIX}: the calls of second opinions have such ids"
             raise ApplicationError(message, type="InvalidInput", non_retryable=True)
         if why := why_not_storable(content):
             raise ApplicationError(why, type="InvalidInput", non_retryable=True)

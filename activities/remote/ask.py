@@ -15,7 +15,7 @@ from activities.heartbeat import Heartbeater
 from activities.remote.asking import Teachers, question
 from activities.remote.errors import InvalidAnswer, RemoteError, Unusable
 from activities.remote.journaling import call_key, failure, not_begun, outcome_unknown, outlast, trouble
-from activities.remote.pacing import Pacing
+from activities.remote.pacing import Pacing, Turn
 from activities.store import (
     CallState,
     Example,
@@ -90,6 +90,11 @@ class _Asking:
     async def _turn(self, provider: ProviderSettings, line: list[ProviderSettings]) -> Reply | None:
         """What the journal knows, or the provider's answer; None if it certainly cost nothing and gave none."""
         intent = self._intent(provider)
+        try:
+            turn = await self._waited(provider, intent)
+        except RemoteError as error:
+            self._failures.append((provider, error))
+            return None
         standing = await self._store.journal.intend(intent, self._clock())
         if standing.served is not None:
             if standing.charged:
@@ -106,7 +111,7 @@ class _Asking:
             case CallState.INTENT:
                 return await self._once_more(line, intent, standing)
         try:
-            return await self._paid(provider, intent)
+            return await self._paid(provider, intent, turn)
         except RemoteError as error:
             if error.charged:
                 raise self._failed(error, self._call.reserved, provider) from None
@@ -115,24 +120,36 @@ class _Asking:
             self._failures.append((provider, error))
             return None
 
+    async def _waited(self, provider: ProviderSettings, intent: Intent) -> Turn | None:
+        """A turn for a call that is to be made, before its intent: who dies in the line leaves no doubt behind.
+
+        None where nobody waits. Raises RateLimited, InvalidRequest.
+        """
+        if not self._models.waits(provider) or not await self._store.journal.is_to_be_made(intent):
+            return None
+        asked = question(self._call.request, self._settings, provider, intent.idempotency_key, self._call.reserved)
+        return await self._models.turn(provider, self._settings, asked)
+
     async def _once_more(self, line: list[ProviderSettings], intent: Intent, standing: Standing) -> Reply:
         """A call in doubt goes to no other provider, and to the same only if that bills a repeated key only once."""
         asked = next((provider for provider in line if self._key(provider) == standing.key), None)
         try:
             if asked is None or not self._models.model(asked, self._settings).idempotent:
                 raise outcome_unknown(intent, standing.charged)
-            return await self._paid(asked, self._intent(asked))
+            return await self._paid(asked, self._intent(asked), again=True)
         except RemoteError as error:
             assert asked is not None
             charged = self._call.reserved if error.charged else standing.charged
             raise self._failed(error, charged, asked) from None
 
-    async def _paid(self, provider: ProviderSettings, intent: Intent) -> Reply:
+    async def _paid(
+        self, provider: ProviderSettings, intent: Intent, turn: Turn | None = None, *, again: bool = False
+    ) -> Reply:
         """Ask, and write down what was paid for. Raises RemoteError if nothing was, or nobody knows."""
         call, settings = self._call, self._settings
         asked = question(call.request, settings, provider, intent.idempotency_key, call.reserved)
         try:
-            answer = await self._models.ask(provider, settings, asked)
+            answer = await self._models.ask(provider, settings, asked, turn=turn, again=again)
         except Unusable as error:
             cost, why, text = error.cost, str(error), error.text
             await outlast(lambda: self._store.journal.rejected(intent, cost, why, self._clock(), text))

@@ -61,14 +61,32 @@ class Teachers:
         """Why the provider would not be asked now."""
         return self._breaker(provider).refusal()
 
-    async def ask(self, provider: ProviderSettings, task: TaskSettings, question: Question) -> Answer:
+    def waits(self, provider: ProviderSettings) -> bool:
+        """Whether a question to it may have to wait for its turn."""
+        return self._pacing is not None and self._pacing.waits(provider)
+
+    async def turn(self, provider: ProviderSettings, task: TaskSettings, question: Question) -> Turn | None:
+        """Wait until the question may be asked; None where no rate is limited. Raises RateLimited."""
+        return await self._pacing(provider, task.name, tokens_of(question)) if self._pacing else None
+
+    async def ask(
+        self,
+        provider: ProviderSettings,
+        task: TaskSettings,
+        question: Question,
+        *,
+        turn: Turn | None = None,
+        again: bool = False,
+    ) -> Answer:
         """The answer, its output as the schema wants it. Raises RemoteError.
 
-        An answer that does not fit is asked for once more, if what the question may cost has room for that.
+        An answer that does not fit is asked for once more, if what the question may cost has room for that. Without a
+        `turn` it waits for one. `again`: nobody knows what an attempt before this one was answered, or how often.
         """
         model = self.model(provider, task)
-        turn = await self._turn(provider, task, question)
-        call = _Call(provider, task, model, asyncio.get_running_loop().time() + provider.timeout_seconds)
+        turn = turn or await self.turn(provider, task, question)
+        deadline = asyncio.get_running_loop().time() + provider.timeout_seconds
+        call = _Call(provider, task, model, deadline, again)
         began = time.perf_counter()
         try:
             return await self._once(call, question, turn)
@@ -82,14 +100,20 @@ class Teachers:
     async def _again(self, call: "_Call", second: Question, bad: InvalidAnswer) -> Answer:
         """The answer to the second question. Raises what stands if there is none."""
         try:
-            turn = await self._turn(call.provider, call.task, second)
+            # Within the deadline: who waits past it loses the attempt, and with it what the first answer cost.
+            async with asyncio.timeout_at(call.deadline):
+                turn = await self.turn(call.provider, call.task, second)
             if asyncio.get_running_loop().time() >= call.deadline:
-                raise bad
+                raise TimeoutError
             return await self._once(call, second, turn)
+        except TimeoutError:
+            late = TimedOut(f"{call.provider.provider} model {call.provider.model!r}: no time for a second try")
+            raise (late if call.again else bad) from None
         except Unusable as worse:
-            raise (bad if worse is bad else repairing.again_unusable(bad, worse)) from None
+            raise repairing.again_unusable(bad, worse) from None
         except RemoteError as error:
-            raise (error if error.charged else bad) from None
+            # An attempt before may have asked the second question too, and paid for it.
+            raise (error if error.charged or call.again else bad) from None
 
     async def _once(self, call: "_Call", question: Question, turn: Turn | None) -> Answer:
         provider = call.provider
@@ -108,9 +132,6 @@ class Teachers:
                 await self._pacing.settle(turn, answer.input_tokens + answer.output_tokens)
             return checked(answer, call.task)
 
-    async def _turn(self, provider: ProviderSettings, task: TaskSettings, question: Question) -> Turn | None:
-        return await self._pacing(provider, task.name, tokens_of(question)) if self._pacing else None
-
     def _breaker(self, provider: ProviderSettings) -> Breaker:
         account = teachers.account(provider)
         if account not in self._breakers:
@@ -126,6 +147,7 @@ class _Call:
     task: TaskSettings
     model: RemoteModel
     deadline: float
+    again: bool
 
 
 def question(
@@ -141,11 +163,12 @@ def question(
 
 def checked(answer: Answer, task: TaskSettings) -> Answer:
     """The answer with its output as the schema wants it. Raises InvalidAnswer."""
+    schema = compile_schema(task.output_schema, task.name)
     try:
-        output = compile_schema(task.output_schema, task.name).validate(answer.output)
+        output = schema.validate(answer.output)
     except SchemaError as problem:
         raise InvalidAnswer(
-            f"the answer does not fit the output schema: {problem}",
+            f"the answer does not fit the output schema: {schema.told(problem)}",
             answer.cost,
             answer_text(answer.output),
             input_tokens=answer.input_tokens,

@@ -89,6 +89,10 @@ class Pacing:
         finally:
             line.first.release()
 
+    def waits(self, provider: ProviderSettings) -> bool:
+        """Whether a call may have to wait, or be sent away."""
+        return self._limits(provider) is not None or account_of(provider) in self._pauses
+
     async def settle(self, turn: Turn | None, tokens: int) -> None:
         """Give back what was counted too much for a call that took `tokens`. Never fails: the call is paid."""
         if turn is None or turn.limits.tokens is None or tokens == turn.tokens:

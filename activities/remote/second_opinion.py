@@ -68,7 +68,7 @@ class SecondOpinion:
             return Opinion(request_id=call.opinion_id, error="OutcomeUnknown", cost=charged, in_doubt=charged)
         try:
             asked = question(call.request, settings, provider, intent.idempotency_key, call.reserved)
-            answer = await self._models.ask(provider, settings, asked)
+            answer = await self._models.ask(provider, settings, asked, again=standing.state is CallState.INTENT)
         except RemoteError as error:
             return await self._failed(call, intent, standing, provider, error)
         now = self._clock()

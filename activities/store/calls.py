@@ -100,6 +100,14 @@ def _intend(connection: Connection, intent: Intent, now: datetime) -> Standing |
     return Standing(None) if _write_intent(connection, intent, now, again=row is not None) else None
 
 
+def is_to_be_made(connection: Connection, intent: Intent) -> bool:
+    rows = rows_of(connection, intent.task, intent.request_id, intent.input_hash)
+    row = _remote(rows)
+    if served(rows) is not None or (row is not None and row.state != CallState.FAILED):
+        return False
+    return intent.copy_of is None and copies.find(connection, intent) is None
+
+
 def _charged(row: Row[Any], intent: Intent) -> Decimal:
     """The most that the call may have cost within this admission."""
     if row.admission != intent.admission:

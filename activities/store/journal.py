@@ -36,6 +36,10 @@ class Journal:
         """
         return await self._database.write(lambda connection: calls.intend(connection, intent, now))
 
+    async def is_to_be_made(self, intent: Intent) -> bool:
+        """Whether `intend` would write a new call now. Raises RequestIdReused."""
+        return await self._database.read(lambda connection: calls.is_to_be_made(connection, intent))
+
     async def answered(self, intent: Intent, answer: Answer, example: Example | None, now: datetime) -> Settled:
         """Write the answer, mark it served (unless another was) and add the example, in one transaction.
 

@@ -12,7 +12,7 @@ import pytest
 from activities.store import Store
 from apprentice.messages import AlertKind, TaskStatus
 from client import Apprentice
-from client.errors import RequestFailed
+from client.errors import InvalidInput, RequestFailed
 from tests.conftest import DevEnv
 from tests.fakes.provider.process import FakeProvider
 from tests.workflows.conftest import PRICE, Running, SettingsOf
@@ -161,3 +161,16 @@ async def test_a_rollover_waits_for_the_opinions_that_are_paid_for(
     assert status.teachers_agree is not None
     assert status.teachers_agree.n == 5
     assert status.requests == 5
+
+
+async def test_no_request_has_the_id_of_a_second_opinion(
+    running: Running, settings_of: SettingsOf, tmp_path: Path, two: tuple[FakeProvider, FakeProvider]
+) -> None:
+    """It would have its money, or its answer: the one that comes second finds the other's reservation and intent."""
+    first, second = two
+    remote = at(first, "main", additional_providers=[at(second, "other")], second_opinions=1.0)
+    settings = settings_of(remote=remote)
+    async with running(settings) as apprentice:
+        await apprentice.run(settings.name, {"text": "card broken"}, request_id="r-1")
+        with pytest.raises(InvalidInput, match="second opinions"):
+            await apprentice.run(settings.name, {"text": "card broken"}, request_id="r-1#second")

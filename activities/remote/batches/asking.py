@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.comparing import Scorer
 from activities.heartbeat import Heartbeater
-from activities.remote.batches.api import BatchApi, Sending
+from activities.remote.batches.api import BatchApi, Sending, Undecided
 from activities.remote.batches.registry import batch_api
 from activities.remote.batches.settling import Settling, key_of
 from activities.remote.errors import InvalidRequest, RemoteError
@@ -23,6 +23,7 @@ from apprentice.settings import TaskSettings
 
 # Intents that are written in one transaction: requests wait for the store meanwhile.
 AT_ONCE = 100
+LOOK_AGAIN_SECONDS = 60.0
 
 
 class AskBatches:
@@ -164,9 +165,11 @@ class AskBatches:
     async def _fetch(
         self, settings: TaskSettings, api: BatchApi, id: str, left: dict[str, Question], settling: Settling
     ) -> None:
-        """Takes out of `left` what the provider answered."""
+        """Takes out of `left` what the provider answered. Of a batch that goes on, nobody knows what it will cost."""
         prompted = await asyncio.to_thread(_prompted, settings, list(left.values()))
         try:
+            if not (await api.look(id)).done:
+                raise Undecided("the batch was to be cancelled, and still goes on", LOOK_AGAIN_SECONDS)
             async for key, response in api.results(id, prompted):
                 question = left.pop(key, None)
                 if question is not None:

@@ -24,7 +24,8 @@ CUSTOMARY = "https://api.openai.com/v1"
 MARK = "apprentice"
 PAGE = 100
 FREE = Decimal(0)
-_RUNNING = {"validating", "in_progress", "finalizing", "cancelling"}
+# Any other word, also one that we do not know: it may still be answered, and billed.
+_ENDED = {"completed", "failed", "expired", "cancelled"}
 
 
 class OpenAIBatches:
@@ -66,7 +67,7 @@ class OpenAIBatches:
         status = batch.get("status")
         if status == "failed":
             return BatchState(done=True, failed=f"{self._who}: the batch was refused{_codes(batch)}")
-        return BatchState(done=status not in _RUNNING)
+        return BatchState(done=status in _ENDED)
 
     async def cancel(self, id: str) -> None:
         headers = self._dialect.headers("")

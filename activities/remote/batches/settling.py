@@ -17,6 +17,7 @@ from apprentice.accounting import UNKNOWN_KEPT
 from apprentice.datasets import split
 from apprentice.evaluators import EvaluatorError
 from apprentice.messages import Answer, BatchOutcome, BatchRequest, Comparison, Source, Split
+from apprentice.prompts import answer_text
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import TaskSettings
 
@@ -137,12 +138,12 @@ class Settling:
 
     def _checked(self, answer: Answer) -> Answer:
         """Raises InvalidAnswer for an output that does not fit the schema."""
+        schema = compile_schema(self._settings.output_schema, self._settings.name)
         try:
-            output = compile_schema(self._settings.output_schema, self._settings.name).validate(answer.output)
+            output = schema.validate(answer.output)
         except SchemaError as problem:
-            raise InvalidAnswer(
-                f"an answer of a batch does not fit the output schema: {problem}", answer.cost
-            ) from None
+            why = f"an answer of a batch does not fit the output schema: {schema.told(problem)}"
+            raise InvalidAnswer(why, answer.cost, answer_text(answer.output)) from None
         return answer if output == answer.output else answer.model_copy(update={"output": output})
 
     def _example(self, question: Question, answer: Answer) -> Example:

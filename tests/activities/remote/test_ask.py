@@ -539,3 +539,79 @@ async def test_each_provider_has_its_own_time_out(store: Store, settings: Make) 
     staff = Staff(store, settings, Scripted(Overloaded("busy")), Scripted(slow), timeout_seconds=0.05)
     error = await staff.fails("r-2")  # the other one has a minute
     assert names(error.details[0]["troubles"]) == [("teacher", "Overloaded"), ("extra1", "InvalidRequest")]
+
+
+async def test_who_dies_waiting_for_a_turn_leaves_no_doubt_behind(store: Store, settings: Make) -> None:
+    staff = Staff(store, settings, Scripted(GOOD, GOOD, GOOD), rate_limits={"requests_per_minute": 20})
+    pacing = Pacing(store.paces, lambda: NOW, patience=60.0)
+    staff.activity = AskRemote(store, lambda: NOW, Teachers(staff.make, pacing))
+    await staff.ask("r-1")
+    await staff.ask("r-2")
+    waiting = asyncio.ensure_future(staff.ask("r-3"))
+    await asyncio.sleep(0.3)
+    waiting.cancel()  # as a worker that is shut down, or killed: nothing can be written any more
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await store.journal.unknown("tickets") == NOTHING
+    staff.activity = AskRemote(store, lambda: NOW + timedelta(minutes=2), Teachers(staff.make))
+    assert (await staff.ask("r-3")).answer.output == GOOD
+    assert staff.asked == [3]
+
+
+class Repaired:
+    """Its first answer never fits; the second question meets one error after the other. Repeats are free."""
+
+    idempotent = True
+
+    def __init__(self, *errors: RemoteError) -> None:
+        self.errors = list(errors)
+
+    async def check(self) -> None:
+        raise NotImplementedError
+
+    async def ask(self, question: Question) -> Answer:
+        if question.key.endswith("-repair"):
+            raise self.errors.pop(0)
+        bad = {"category": "nonsense", "priority": 1}
+        tokens = {"input_tokens": 10, "output_tokens": 5}
+        return Answer(source=Source.REMOTE, output=bad, model="teacher", cost=Decimal("0.001"), **tokens)
+
+
+@pytest.mark.parametrize("then", [Overloaded("busy"), RateLimited("slow", 1.0), AuthFailed("no")])
+async def test_a_second_try_in_doubt_stays_counted_whatever_the_next_attempt_meets(
+    store: Store, settings: Make, then: RemoteError
+) -> None:
+    model = Repaired(TimedOut("late"), then)
+    one = Bench(store, settings(), None)
+    one.activity = AskRemote(store, lambda: NOW, Teachers(lambda provider, task: model))
+    assert charged(await one.fails()) == "0.02"
+    error = await one.fails()
+    assert not model.errors
+    assert (error.type, charged(error)) == (type(then).__name__, "0.02")
+    assert await store.journal.unknown("tickets") == Unknown(1, RESERVED)
+
+
+async def test_a_second_try_does_not_wait_for_its_turn_past_the_time_out(store: Store, settings: Make) -> None:
+    limited = settings(rate_limits={"requests_per_minute": 20}, timeout_seconds=0.3)
+    one, model = Bench(store, limited, None), Repaired()
+    pacing = Pacing(store.paces, lambda: NOW, patience=60.0)
+    one.activity = AskRemote(store, lambda: NOW, Teachers(lambda provider, task: model, pacing))
+    await pacing(limited.remote, "tickets", 1)
+    began = asyncio.get_running_loop().time()
+    error = await one.fails()
+    assert asyncio.get_running_loop().time() - began < 10
+    assert (error.type, charged(error)) == ("InvalidAnswer", "0.001")
+    assert await store.journal.unknown("tickets") == NOTHING
+
+
+async def test_no_error_repeats_a_field_that_a_model_made_up(bench: Callable[..., Bench], store: Store) -> None:
+    schema = {"category": "str", "more": "dict", "address?": {"city": "str"}}
+    said = {"category": 1, "Jane Doe": 2, "more": {}, "address": {"Main St 5": 1}}
+    error = await bench(said, output_schema=schema).fails()
+    assert error.message.count("…: is not a field of this schema") == 2
+    for word in ("category: expected text", "address.city: is missing", "address.…:"):
+        assert word in error.message
+    assert "Jane" not in error.message
+    assert "Main" not in error.message
+    deep = bench({"category": "a", "more": {"Jane Doe": float("nan")}}, output_schema=schema)
+    assert "more.…: expected a finite number" in (await deep.fails(request_id="r-2")).message
