@@ -180,7 +180,11 @@ class Lifecycle:
         state.holdout += outcome.example is Split.HOLDOUT
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
-        actions = self.judge.judge(now) if outcome.score is not None or outcome.example is not None else []
+        unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
+        if unusable and route is not None:
+            self._compared(0.0, route, None, route.version)
+        scored = outcome.score is not None or unusable
+        actions = self.judge.judge(now) if scored or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:
             actions += self.alarms.shortage(now)

@@ -7,7 +7,8 @@ class Release(IntEnum):
     """Releases that changed what a brain decides.
 
     0.2: coaching stops before the last of a cap is spent. 0.3: a reservation counts the prompt as it is sent; what
-    remote models and the local server are up to is told in alerts.
+    remote models and the local server are up to is told in alerts; a local answer that cannot be used counts as one
+    that does not agree.
     """
 
     V0_1 = 1

@@ -163,3 +163,13 @@ class RequestOutcome(Message):
     in_doubt: Money = Decimal(0)
     troubles: list[Trouble] = []
     local_error: str | None = None
+
+    @property
+    def unusable(self) -> bool:
+        """Whether the local model was to be compared, and what it wrote does not even fit: it does not agree.
+
+        Only where the coin chose the comparison: what fails to serve goes to the remote model because it failed. A
+        spot check that a batch was to answer (`later`) was chosen, too. What its server did is no word of the model.
+        """
+        chosen = self.route is not None and (self.route.later or self.route.reason is not RouteReason.LOCAL_FAILED)
+        return chosen and self.remote is not None and not self.copied and self.local_error == "BadAnswer"
