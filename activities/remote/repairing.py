@@ -19,6 +19,9 @@ OVERHEAD_TOKENS = 64
 LONGER = 1.5
 SHOWN = 2000
 
+# Of the second call's idempotency key: the journal has one row for both.
+SUFFIX = "-repair"
+
 
 def repair(question: Question, bad: InvalidAnswer, provider: ProviderSettings) -> Question | None:
     """The second question; None where it makes no sense, or where its price might not fit into what is left."""
@@ -41,7 +44,7 @@ def repair(question: Question, bad: InvalidAnswer, provider: ProviderSettings) -
     return replace(
         question,
         prompt=Prompt(prompt.system, (*prompt.turns, (prompt.user, text)), message),
-        key=f"{question.key}-repair",
+        key=question.key + SUFFIX,
         limit=prices.upper_bound(prices.known(provider), input_tokens, output_tokens),
         max_output_tokens=output_tokens,
     )

@@ -183,10 +183,12 @@ async def orders(stage: Stage) -> Histories:
 
 
 async def failures(stage: Stage) -> Histories:
-    """A teacher that fails often: retries, and requests that fail in the end."""
-    settings = stage.settings(remote=stage.remote(error_rate=0.75, seed=4))
+    """A teacher that fails now and then, then always: retries, and requests that fail in the end."""
+    settings = stage.settings(remote=stage.remote(error_rate=0.3, seed=4))
     async with stage.playing(settings) as apprentice:
-        requests = [apprentice.run(stage.name, ticket) for ticket in tickets(12)]
+        await send(apprentice, stage.name, tickets(6))
+        await apprentice.apply(stage.settings(remote=stage.remote(error_rate=1.0)))
+        requests = [apprentice.run(stage.name, ticket) for ticket in tickets(6, first=50)]
         await asyncio.gather(*requests, return_exceptions=True)
         status = await apprentice.status(stage.name)
         assert 0 < status.failed < 12, "some have to fail, and some not"

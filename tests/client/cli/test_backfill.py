@@ -24,6 +24,7 @@ def place(dev_env: DevEnv, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     applied = place.cli("apply", "--json")
     assert json.loads(applied.stdout)["started"] == [place.task], applied.stderr
     yield place
+    assert place.cli("retire", place.task, "--yes").returncode == 0  # other tests on this server list all tasks
     worker.send_signal(signal.SIGTERM)
     _, errors = worker.communicate(timeout=30)
     assert (worker.returncode, "Traceback" in errors) == (0, False)
@@ -81,3 +82,4 @@ def test_without_batches_the_inputs_are_asked_at_once_at_the_full_price(
     assert plain.status()["examples"] == 5
     again = json.loads(plain.cli("backfill", plain.task, "in.jsonl", "--yes", "--json").stdout)
     assert (again["queued"], again["known"]) == (0, 5)
+    assert plain.cli("retire", plain.task, "--yes").returncode == 0
