@@ -52,6 +52,8 @@ def trouble(provider: ProviderSettings, error: RemoteError) -> Trouble:
 
 def failure(error: RemoteError, charged: Decimal, troubles: list[Trouble]) -> ApplicationError:
     """The error in Temporal's words. `charged` is the most that the request's calls may have cost so far."""
+    if not charged:
+        activity.heartbeat(activity.info().attempt)  # for the next attempt: see `not_begun`
     # A breaker's pause is for the provider, not for a caller to sit through: the activity's own retries are sooner.
     wait = None if isinstance(error, CircuitOpen) else error.retry_after
     # Where a call may wait for its turn, Temporal would go on with it for minutes, whatever else is wrong.

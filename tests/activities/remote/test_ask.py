@@ -286,6 +286,35 @@ async def test_without_a_store_nothing_is_sent_and_nothing_charged_unless_an_att
     assert beats == ([(attempt,)] if charged == "0" else [])
 
 
+async def test_attempts_that_cost_nothing_are_none_that_may_have_been_paid(
+    bench: Callable[..., Bench], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits long for a turn is tried again often, and then the store may be away."""
+
+    async def away(*arguments: Any) -> Any:
+        raise StoreError("the disk is full")
+
+    one, told = bench(RateLimited("slow down", 1.0), TimedOut("late")), list[tuple[Any, ...]]()
+    call = await one.call()
+
+    async def attempt(number: int) -> ApplicationError:
+        environment = ActivityEnvironment()
+        said = list(told[-1]) if told else []
+        environment.info = replace(environment.info, attempt=number, heartbeat_details=said)
+        environment.on_heartbeat = lambda *details: told.append(details)
+        with pytest.raises(ApplicationError) as caught:
+            await environment.run(one.activity.ask_remote, call)
+        return caught.value
+
+    assert charged(await attempt(1)) == "0"
+    with monkeypatch.context() as broken:
+        broken.setattr(store.journal, "intend", away)
+        assert charged(await attempt(2)) == "0"
+    assert charged(await attempt(3)) == "0.02"
+    monkeypatch.setattr(store.journal, "intend", away)
+    assert charged(await attempt(4)) == "0.02"
+
+
 async def test_a_reused_request_id_is_refused_before_anything_is_asked(bench: Callable[..., Bench]) -> None:
     one = bench(GOOD, AssertionError("asked"))
     await one.ask()
