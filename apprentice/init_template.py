@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
+from apprentice import thinking
 from apprentice.schema_types import read_type
+from apprentice.settings import ProviderSettings
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def render(answers: InitAnswers) -> str:
             "base_url", answers.base_url, "http://localhost:8000/v1", "what stands before /chat/completions"
         ),
         traffic=_line("traffic", answers.traffic, "traffic.jsonl", 'rows of {"input": ..., "output": ...}'),
+        room=_room(answers),
         local=_local(answers),
         daily=f"daily: {answers.daily_cap}" if answers.daily_cap else "# daily: 10.00",
     )
@@ -78,6 +81,16 @@ def _yaml(value: object) -> str:
 
 def _line(key: str, value: str | None, example: str, comment: str) -> str:
     return f"{key}: {_yaml(value)}" if value is not None else f"# {key}: {example}  # {comment}"
+
+
+def _room(answers: InitAnswers) -> str:
+    """The line that leaves a model that thinks unasked room for its thoughts."""
+    # Unchecked: a name that is none is found when the file is loaded.
+    asked = ProviderSettings.model_construct(provider="simulated", model=answers.model)
+    asked = asked.model_copy(update={"provider": answers.provider})
+    if thinking.problem(asked) is None:
+        return "# max_output_tokens: 512"
+    return f"max_output_tokens: {thinking.ROOM_TO_THINK}       # thoughts are counted, too; or set reasoning_effort"
 
 
 def _local(answers: InitAnswers) -> str:
@@ -133,7 +146,7 @@ remote:
   {api_key}
   {traffic}
   # price: {{input_per_million: 3.00, output_per_million: 15.00}}  # for a model that the public list lacks
-  # max_output_tokens: 512
+  {room}
 
 # The model that learns.
 local:

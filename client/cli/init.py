@@ -24,7 +24,7 @@ from client.cli.output import Failed, note, show, stderr
 PROVIDERS: tuple[str, ...] = get_args(ProviderSettings.model_fields["provider"].annotation)
 BACKENDS: tuple[str, ...] = get_args(LocalSettings.model_fields["backend"].annotation)
 # A good model of each provider to begin with.
-MODELS = {"openai": "gpt-4.1", "google": "gemini-2.5-pro"}
+MODELS = {"openai": "gpt-4.1", "google": "gemini-2.5-flash"}
 MODEL = "claude-sonnet-4-5"
 BASE_MODELS = {"ollama": "llama3.1:8b", "vllm": "Qwen/Qwen2.5-7B-Instruct", "llama_cpp": "qwen2.5-7b-instruct"}
 LOCAL_SERVER = "http://localhost:8000/v1"

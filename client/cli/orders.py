@@ -9,11 +9,14 @@ import typer
 from apprentice.messages import ForceRemote, Order, PauseCoaching, Reconcile, Resume, Retrain, Rollback, TaskStatus
 from client.cli import options
 from client.cli.amounts import parse_amount
-from client.cli.connecting import answered, connected
+from client.cli.connecting import SILENCE_SECONDS, answered, connected, hinting
 from client.cli.output import Failed, note, print_json, show
 from client.cli.requests_file import LONGEST_ID
 from client.cli.status import as_json
 from client.cli.times import parse_duration, parse_time, time_after
+
+# A model server takes seconds for each of the hold-out examples; the task itself gives a rollback up after 5 minutes.
+ROLLBACK_SECONDS = 330.0
 
 
 def force_remote(
@@ -62,7 +65,7 @@ def rollback(
     The version that is left is rejected: only another rollback brings it back. A fine-tune that is running goes on, and
     a version that it makes is promoted if it passes on the hold-out examples; `pause-coaching` starts no more of them.
     """
-    status = _give(task, Rollback(to=to), address)
+    status = _give(task, Rollback(to=to), address, ROLLBACK_SECONDS)
     if json:
         print_json(as_json(status))
         return
@@ -103,10 +106,10 @@ def _end(until: str | None, duration: str | None, now: datetime) -> datetime | N
         raise Failed(f"{'--until' if until is not None else '--for'}: {error}") from None
 
 
-def _give(task: str, order: Order, address: str | None) -> TaskStatus:
+def _give(task: str, order: Order, address: str | None, seconds: float = SILENCE_SECONDS) -> TaskStatus:
     async def give() -> TaskStatus:
-        async with connected(address, task) as apprentice:
-            return await answered(apprentice.operate(task, order))
+        async with connected(address, task) as apprentice, hinting():
+            return await answered(apprentice.operate(task, order), seconds)
 
     return asyncio.run(give())
 

@@ -49,6 +49,8 @@ def simulate(
     """
     rows = read_traffic(task, traffic)
     settings = settings_of(task, config) or _inferred(task, traffic, rows)
+    if settings.local.backend != "embedded":
+        note(f"the embedded model stands in for {settings.local.backend}, whose own quality only real requests show")
     requests = checked(traffic, rows, settings)
     simulation = _simulation(settings, seed, interval, max_remote_calls)
     began = time.monotonic()

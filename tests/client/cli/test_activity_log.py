@@ -4,6 +4,7 @@ import logging
 
 from temporalio.exceptions import ApplicationError
 
+from activities.local.model import ServerDown
 from client.cli.activity_log import OneLine
 
 
@@ -20,6 +21,15 @@ def test_an_error_raised_on_purpose_is_one_line() -> None:
     assert OneLine().filter(failed)
     expected = "ask_remote of apprentice/sort failed, attempt 2: Unreachable: no connection to models.example"
     assert (failed.getMessage(), failed.exc_info) == (expected, None)
+
+
+def test_a_model_server_that_is_away_is_one_line() -> None:
+    failed = record(ServerDown("Ollama at http://localhost:11434 gave no answer within 9 s"))
+    assert OneLine().filter(failed)
+    assert failed.getMessage().endswith(
+        "attempt 2: ServerDown: Ollama at http://localhost:11434 gave no answer within 9 s"
+    )
+    assert failed.exc_info is None
 
 
 def test_a_bug_keeps_its_traceback() -> None:

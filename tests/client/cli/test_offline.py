@@ -160,6 +160,20 @@ def test_init_writes_what_validates_and_never_overwrites(cli: Cli, tmp_path: Pat
     assert (tmp_path / "apprentice.yaml").read_text() == written
 
 
+@pytest.mark.parametrize(
+    "remote",
+    [
+        *(["--provider", name] for name in ("anthropic", "openai", "google", "openai_compatible", "simulated")),
+        ["--provider", "google", "--model", "gemini-2.5-pro"],
+        ["--provider", "anthropic", "--model", "claude-opus-5-5"],
+    ],
+    ids=" ".join,
+)
+def test_init_writes_what_validates_for_every_provider_and_for_models_that_think(cli: Cli, remote: list[str]) -> None:
+    done = cli("init", "--yes", *remote)
+    assert done.returncode == 0, done.stderr
+
+
 def test_init_takes_the_address_of_a_server_of_ones_own(cli: Cli, tmp_path: Path) -> None:
     address = "https://models.example/v1"
     named = ("--provider", "openai_compatible", "--model", "gpt-4o-mini", "--base-url", address)

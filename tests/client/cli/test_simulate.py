@@ -158,3 +158,13 @@ def test_a_file_that_is_not_there_is_exit_code_2(cli: Cli, recording: Path, miss
     done = cli("simulate", "tickets", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ") or "no configuration" in done.stderr
+
+
+def test_a_forecast_for_a_model_server_says_that_another_model_stands_in(
+    cli: Cli, recording: Path, tmp_path: Path
+) -> None:
+    local = "    local: {backend: ollama, base_model: llama3.1:8b, fine_tune_backend: few_shot}\n"
+    (tmp_path / "apprentice.yaml").write_text(CONFIG + local)
+    done = cli("simulate", "tickets", recording)
+    assert done.returncode == 0, done.stderr
+    assert "the embedded model stands in for ollama" in " ".join(done.stderr.split())
