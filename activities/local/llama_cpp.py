@@ -77,6 +77,10 @@ class LlamaCpp:
         """End the version's process once nothing is in flight."""
         await self._warm.drop(version)
 
+    async def close(self) -> None:
+        """The same for all versions."""
+        await self._warm.close()
+
     async def healthy(self) -> bool:
         """Whether the version that was asked last can answer; before there is one, the server."""
         for loaded in reversed(self._warm.loaded().values()):

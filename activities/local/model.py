@@ -55,6 +55,10 @@ class LocalModel(Protocol):
         """Let go of a version once its answers in flight have ended; asked again, it is loaded again. Never raises."""
         ...
 
+    async def close(self) -> None:
+        """Let go of all versions, each once its answers in flight have ended. Never raises."""
+        ...
+
     async def healthy(self) -> bool:
         """Whether the backend can serve at all. Never raises."""
         ...

@@ -89,6 +89,10 @@ class Ollama:
         """Free its memory at the server, unless another version that is loaded here lives in the same."""
         await self._warm.drop(version)
 
+    async def close(self) -> None:
+        """The same for all versions."""
+        await self._warm.close()
+
     async def healthy(self) -> bool:
         """Whether the server answers now."""
         return await self._server.alive()

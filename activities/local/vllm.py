@@ -75,6 +75,10 @@ class Vllm:
         """Unload the version's adapter once nothing is in flight."""
         await self._warm.drop(version)
 
+    async def close(self) -> None:
+        """The same for all versions."""
+        await self._warm.close()
+
     async def healthy(self) -> bool:
         """Whether the server answers now."""
         return await self._server.alive()

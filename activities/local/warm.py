@@ -73,6 +73,10 @@ class Warm[T]:
         if place is not None:
             await self._leave(version, place)
 
+    async def close(self) -> None:
+        """Let go of all versions so."""
+        await asyncio.gather(*(self.drop(version) for version in list(self._places)))
+
     def forget(self, version: int) -> None:
         """The server has lost the version: the next who asks loads it again."""
         self._places.pop(version, None)

@@ -75,9 +75,11 @@ class Route(Message):
     def fair(self) -> bool:
         """Whether the remote model was asked, or not, before anyone looked at the request.
 
-        Only then is the comparison, or the example, that comes of it a fair draw from the traffic.
+        Only then is the comparison, or the example, that comes of it a fair draw from the traffic. Inputs that a local
+        model is unsure of, or fails on, are harder than others.
         """
-        return self.reason is not RouteReason.DEFERRED
+        chosen = self.later or self.reason is not RouteReason.LOCAL_FAILED
+        return chosen and self.reason is not RouteReason.DEFERRED
 
     def chance_of_comparison(self, confidence: float | None) -> float:
         """The probability that a request whose local answer is this sure is compared: an unsure one always is."""

@@ -59,3 +59,8 @@ def test_without_budget_the_local_model_serves_however_unsure() -> None:
     wanted = Route(remote=True, local=True, reason=RouteReason.SPOT_CHECK, propensity=0.1, version=1, defer_below=0.9)
     route = without_budget(wanted, 2)
     assert (route.remote, route.local, route.degraded, route.version, route.defer_below) == (False, True, True, 2, 0.0)
+
+
+def test_a_request_that_the_local_model_was_unsure_of_or_failed_on_is_no_fair_draw() -> None:
+    unfair = {reason for reason in RouteReason if not Route(remote=True, local=True, reason=reason).fair}
+    assert unfair == {RouteReason.DEFERRED, RouteReason.LOCAL_FAILED}

@@ -56,6 +56,10 @@ class Embedded:
         """Drop a version; answers in flight keep the one they hold."""
         self._warm.pop(version, None)
 
+    async def close(self) -> None:
+        """Drop all versions."""
+        self._warm.clear()
+
     async def healthy(self) -> bool:
         """Whether the extra `embedded` is installed."""
         return importlib.util.find_spec("sklearn") is not None
