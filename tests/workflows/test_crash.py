@@ -169,12 +169,14 @@ async def test_a_fine_tune_under_way_at_the_kill_is_finished_afterwards(
     server: DevServer, settings_of: SettingsOf, tmp_path: Path
 ) -> None:
     settings = slow_teacher(settings_of)
-    order = folder_of(settings, 1).order_file
+    folder = folder_of(settings, 1)
+    order = folder.order_file
     async with applied(server, settings) as load:
         with workers(server, settings, tmp_path) as processes:
             process = processes.start()
             under_way = asyncio.create_task(load.run(61))
-            while not await asyncio.to_thread(order.exists):  # noqa: ASYNC110 - another process makes it
+            # Its process, not its order: a worker killed between the two has to start it again.
+            while await asyncio.to_thread(lambda: folder.process_id) is None:  # noqa: ASYNC110 - another process says it
                 await asyncio.sleep(0.01)
             processes.kill(process)
             assert (await asyncio.to_thread(order.read_text)).count('"attempt":1') == 1
