@@ -56,7 +56,7 @@ chaos: server ## kill, stop and break everything under load, then audit the book
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: $(if $(wildcard requirements.lock),$(STAMP)) ## resolve the dependencies anew (ARGS=--upgrade for the newest)
-	@$(COMPILE) --extra embedded --group dev --output-file requirements.lock
+	@$(COMPILE) --extra embedded --extra plot --group dev --output-file requirements.lock
 	@$(COMPILE) --extra embedded --extra postgres --extra encryption --extra s3 --extra codec-server --constraint requirements.lock --output-file requirements-worker.lock
 	@! grep -nE '[a-z]+://' requirements.lock requirements-worker.lock || { echo "lock: holds an address"; exit 1; }
 

@@ -66,10 +66,13 @@ UPDATES_A_RUN = 1_800
 # remembered when a cap is full, and a run is longer. What the brain decides otherwise is said in `apprentice.release`.
 SINCE_0_2 = "0.2"
 SINCE_0_3 = "0.3"
+SINCE_0_4 = "0.4"
 
 
 def _release() -> Release:
     """Under which release this run began."""
+    if workflow.patched(SINCE_0_4):
+        return Release.V0_4
     if workflow.patched(SINCE_0_3):
         return Release.V0_3
     return Release.V0_2 if workflow.patched(SINCE_0_2) else Release.V0_1

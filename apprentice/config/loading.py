@@ -21,6 +21,7 @@ from apprentice.settings import (
     CacheSettings,
     Config,
     LocalSettings,
+    QualitySettings,
     RemoteSettings,
     SamplingSettings,
     Settings,
@@ -31,6 +32,7 @@ from apprentice.settings import (
 TOP_LEVEL: dict[str, type[Settings]] = {
     "remote": RemoteSettings,
     "local": LocalSettings,
+    "quality": QualitySettings,
     "sampling": SamplingSettings,
     "budget": BudgetSettings,
     "cache": CacheSettings,

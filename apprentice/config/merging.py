@@ -7,7 +7,7 @@ from apprentice.calendar import PERIODS
 from apprentice.config.yaml_source import Node
 from apprentice.settings import ProviderSettings
 
-SECTIONS = ("remote", "local", "sampling", "budget", "cache", "alerts")
+SECTIONS = ("remote", "local", "quality", "sampling", "budget", "cache", "alerts")
 PROVIDERS = get_args(ProviderSettings.model_fields["provider"].annotation)
 
 

@@ -21,7 +21,8 @@ class Answer(Message):
     """One model's answer to one request.
 
     `version` is the local model's version (None for a remote model); `confidence` is the calibrated probability
-    that the answer agrees with the teacher (None where the model gives none); `latency_seconds` is the model's own
+    that the answer agrees with the teacher (None where the model gives none); `novelty` is how unlike the version's
+    training inputs the input is (0 familiar, 1 all new; None where nobody measured); `latency_seconds` is the model's own
     time, without queueing. `provider` is who gave a remote answer; `cost` of a local one is what its server costs while
     it answers, which no cap counts.
     """
@@ -32,6 +33,7 @@ class Answer(Message):
     provider: str | None = None
     version: int | None = None
     confidence: Score | None = None
+    novelty: Score | None = None
     cost: Money = Decimal(0)
     input_tokens: int = 0
     output_tokens: int = 0

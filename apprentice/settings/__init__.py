@@ -7,9 +7,9 @@ variables.
 
 from apprentice.settings.base import Cap, Duration, Fraction, RequestBytes, Settings, Tolerance
 from apprentice.settings.local import LocalSettings
-from apprentice.settings.money import BudgetSettings, CacheSettings
+from apprentice.settings.money import AllowanceSettings, BudgetSettings, CacheSettings
 from apprentice.settings.prompt import PromptExample, PromptSettings
-from apprentice.settings.quality import ConfidenceThresholds, EvaluatorOptions, SamplingSettings
+from apprentice.settings.quality import ConfidenceThresholds, EvaluatorOptions, QualitySettings, SamplingSettings
 from apprentice.settings.remote import (
     CUSTOMARY_KEYS,
     Price,
@@ -28,6 +28,7 @@ __all__ = [
     "SHARED_BUDGET",
     "TASK_NAME",
     "AlertSettings",
+    "AllowanceSettings",
     "BudgetSettings",
     "CacheSettings",
     "Cap",
@@ -42,6 +43,7 @@ __all__ = [
     "PromptExample",
     "PromptSettings",
     "ProviderSettings",
+    "QualitySettings",
     "RateLimits",
     "RemoteSettings",
     "RequestBytes",

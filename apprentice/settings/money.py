@@ -23,6 +23,13 @@ class BudgetSettings(Settings):
     )
 
 
+class AllowanceSettings(Settings):
+    """A number of remote calls to spend as well as possible: it takes the place of the thresholds."""
+
+    remote_calls: int | None = Field(None, ge=0, description="in a period; None is no allowance")
+    period: Literal["daily", "weekly", "monthly"] = Field("daily", description="when it begins anew")
+
+
 class CacheSettings(Settings):
     """Whether an input that was answered before is answered by the same answer, without a new call."""
 

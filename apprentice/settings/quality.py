@@ -37,6 +37,23 @@ class ConfidenceThresholds(Settings):
         )
 
 
+class QualitySettings(Settings):
+    """The promise on quality: how well what the caller gets agrees with the remote model."""
+
+    target: Fraction | None = Field(
+        None, description="agreement that is promised; None is confidence_thresholds.phase2_to_phase3"
+    )
+    confidence: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1.0,
+        description="probability that a version never serves below the target while nothing drifts",
+    )
+    scope: Literal["local", "served"] = Field(
+        "local", description="the promise is for what the local model answers, or for everything served"
+    )
+
+
 class EvaluatorOptions(Settings):
     """How answers are compared. Which keys apply depends on the evaluator; see `apprentice.evaluators`."""
 

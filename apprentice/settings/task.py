@@ -7,9 +7,9 @@ from pydantic import Field
 
 from apprentice.settings.base import Settings
 from apprentice.settings.local import LocalSettings
-from apprentice.settings.money import BudgetSettings, CacheSettings
+from apprentice.settings.money import AllowanceSettings, BudgetSettings, CacheSettings
 from apprentice.settings.prompt import PromptSettings
-from apprentice.settings.quality import ConfidenceThresholds, EvaluatorOptions, SamplingSettings
+from apprentice.settings.quality import ConfidenceThresholds, EvaluatorOptions, QualitySettings, SamplingSettings
 from apprentice.settings.remote import RemoteSettings
 from apprentice.settings.system import AlertSettings, StoreSettings, TemporalSettings
 
@@ -32,11 +32,13 @@ class TaskSettings(Settings):
     match_fields: list[str] = []
     evaluator_options: EvaluatorOptions = EvaluatorOptions.model_construct()
     confidence_thresholds: ConfidenceThresholds = ConfidenceThresholds.model_construct()
+    quality: QualitySettings = QualitySettings.model_construct()
     prompt: PromptSettings = PromptSettings.model_construct()
     remote: RemoteSettings
     local: LocalSettings = LocalSettings.model_construct()
     sampling: SamplingSettings = SamplingSettings.model_construct()
     budget: BudgetSettings = BudgetSettings.model_construct()
+    allowance: AllowanceSettings = AllowanceSettings.model_construct()
     shared_budget: str | None = Field(
         None, description="workflow id of the budget that all tasks draw from; set where the file has top-level caps"
     )
@@ -45,6 +47,12 @@ class TaskSettings(Settings):
     holdout_salt: str = Field(
         "apprentice", description="of the hash that puts an input into the hold-out set; never change it"
     )
+
+    @property
+    def quality_target(self) -> float:
+        """The agreement that is promised, in [0, 1]."""
+        target = self.quality.target
+        return self.confidence_thresholds.phase2_to_phase3 if target is None else target
 
     @property
     def digest(self) -> str:
