@@ -17,8 +17,8 @@ from apprentice import (
 )
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
+from apprentice.before_0_4.judge import Judge as JudgeBefore
 from apprentice.collecting import Asked, Collecting
-from apprentice.judge import Judge
 from apprentice.messages import (
     Action,
     AlertKind,
@@ -51,6 +51,7 @@ from apprentice.messages import (
 from apprentice.opinions import Opinions
 from apprentice.orders import settings_after
 from apprentice.promotion import verdict
+from apprentice.quality.judge import Judge
 from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
@@ -71,7 +72,8 @@ class Lifecycle:
         self.collecting = Collecting(self.accounts)
         self.alarms = Alarms(self.accounts)
         self.opinions = Opinions(self.accounts, self.alarms)
-        self.judge = Judge(self.accounts, self.alarms, self._retrain)
+        judge = Judge if release >= Release.V0_4 else JudgeBefore
+        self.judge: Judge | JudgeBefore = judge(self.accounts, self.alarms, self._retrain)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
 
@@ -178,6 +180,8 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
+        if outcome.local is not None and isinstance(self.judge, Judge):
+            self.judge.see(outcome.local.confidence, outcome.local.version)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
@@ -194,14 +198,16 @@ class Lifecycle:
         return actions + self.alarms.providers(outcome.troubles, answered, now)
 
     def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
-        state = self.state
-        if version is None or version != state.version:
+        if version is None or version != self.state.version:
             return  # a version that was replaced while it answered says nothing about its successor
-        if not route.fair:
-            return
-        propensity = route.chance_of_comparison(confidence)
-        comparison = Comparison(score=score, propensity=propensity, confidence=confidence, version=version)
-        self.judge.learn([comparison])
+        propensity, weight = route.chance_of_comparison(confidence), route.weight(confidence)
+        comparison = Comparison(
+            score=score, propensity=propensity, weight=weight or 1.0, confidence=confidence, version=version
+        )
+        if route.fair:
+            self.judge.learn([comparison])
+        elif isinstance(self.judge, Judge) and route.reason is RouteReason.DEFERRED and weight:
+            self.judge.learn([comparison], fair=False)
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches

@@ -8,6 +8,7 @@ from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
+EVIDENCE = 800  # newest hold-out comparisons, of about 120 bytes, that a new version's proofs begin with
 GRACE = timedelta(hours=1)  # for everything around the training job itself: snapshot, validation, a worker's restart
 
 
@@ -63,7 +64,7 @@ def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: st
         schema_version=settings.schema_version,
         incumbent=state.version,
         promotion_threshold=settings.confidence_thresholds.emergency_threshold,
-        window_size=settings.sampling.window_size,
+        window_size=max(settings.sampling.window_size, EVIDENCE),
         training_timeout=settings.local.training_timeout,
         reason=reason,
     )

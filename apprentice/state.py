@@ -11,6 +11,7 @@ from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
 from apprentice.outage import LocalHealth
 from apprentice.purse import Grants
+from apprentice.quality.evidence import Evidence
 
 # A full window (1,000 comparisons of 108 bytes) and the story take 170 KiB of the 256 that the state may; this is for
 # the rest. Texts count in bytes of JSON: a control character takes six.
@@ -34,6 +35,7 @@ class LifecycleState(BaseModel):
     # The window of the current version, and what was derived from it.
     version: int | None = None
     window: list[Comparison] = []
+    evidence: Evidence | None = None
     shift: float = 0.0
     rate: float = 1.0
     rate_anchor: float | None = None
@@ -91,7 +93,7 @@ class LifecycleState(BaseModel):
     def begin_anew(self) -> None:
         """For another schema: no example and no version so far can answer it. Money and the story go on."""
         self.phase, self.phase_reason = Phase.COLLECTING, "the schema changed"
-        self.version, self.training, self.trained_at, self.retrain_reason = None, None, None, None
+        self.version, self.evidence, self.training, self.trained_at, self.retrain_reason = None, None, None, None, None
         self.examples = self.holdout = self.trained_examples = 0
         self.rate, self.defer_below = 1.0, 1.0
         self.outdated, self.health = self.fine_tunes, LocalHealth()
