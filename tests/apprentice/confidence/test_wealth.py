@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apprentice.confidence.wealth import FRACTIONS, LOG_WEIGHTS, UNIT, Wealth, proof
+from apprentice.confidence.wealth import FRACTIONS, LOG_SHARES, UNIT, Wealth, proof
 
 scores = st.floats(0, 1)
 
@@ -22,7 +22,7 @@ def bet_on(gains: list[float], worst: float) -> Wealth:
 def test_nobody_has_won_before_the_first_bet() -> None:
     assert Wealth().log() == pytest.approx(0.0)
     assert Wealth().needed(1.0) is None
-    assert math.fsum(math.exp(log) for log in LOG_WEIGHTS) == pytest.approx(1.0)
+    assert math.fsum(math.exp(log) for log in LOG_SHARES) == pytest.approx(1.0)
 
 
 @given(st.lists(scores, min_size=1, max_size=60), st.floats(0.05, 0.95))
@@ -30,7 +30,7 @@ def test_it_is_the_mixture_of_what_each_fraction_won_and_never_a_cent_more(seen:
     wealth = bet_on([score - target for score in seen], target)
     exact = math.fsum(
         math.exp(log) * math.prod(1 + f * (score - target) / target for score in seen)
-        for log, f in zip(LOG_WEIGHTS, FRACTIONS, strict=True)
+        for log, f in zip(LOG_SHARES, FRACTIONS, strict=True)
     )
     assert math.log(exact) - len(seen) * UNIT - 1e-9 <= wealth.log() <= math.log(exact) + 1e-9
 
