@@ -46,20 +46,19 @@ STREAMS: dict[str, tuple[Draw, float]] = {
 
 def evidence(scores: Array, mean: float, weights: Array | float = 1.0) -> Array:
     """`ConfidenceSequence.above(mean)` after each observation (last axis); weight 0 is a request not observed."""
-    total = np.full(scores.shape, -np.inf)
+    total, gains = np.zeros(scores.shape), weights * (scores - mean)
     for share, bet in zip(LOG_SHARES, BETS, strict=True):
-        steps = np.log1p(bet / (1 + bet * mean) * weights * (scores - mean))
-        np.logaddexp(total, share + np.cumsum(steps, axis=-1), out=total)
-    return total
+        total += np.exp(share + np.cumsum(np.log1p(bet / (1 + bet * mean) * gains), axis=-1))
+    return np.log(total)
 
 
 def wealth(gains: Array, worst: float) -> Array:
     """`Wealth.log()` after each gain (last axis)."""
-    total = np.full(gains.shape, -np.inf)
+    total = np.zeros(gains.shape)
     for share, f in zip(FRACTION_LOG_SHARES, FRACTIONS, strict=True):
         capital = np.cumsum(np.floor(np.log1p(f * gains / worst) / UNIT), axis=-1)
-        np.logaddexp(total, share + UNIT * capital, out=total)
-    return total
+        total += np.exp(share + UNIT * capital)
+    return np.log(total)
 
 
 def ever_wrong(scores: Array, mean: float, weights: Array | float = 1.0) -> tuple[float, float, float]:

@@ -8,9 +8,17 @@ import pytest
 
 from apprentice.confidence.sequence import ConfidenceSequence
 from apprentice.confidence.wealth import Wealth, proof
-from benchmarks.coverage import STREAMS, adaptive, bernoulli, ever_wrong, evidence, wealth, wilson_ever_wrong
+from benchmarks.coverage import STREAMS, Array, adaptive, bernoulli, ever_wrong, evidence, wealth, wilson_ever_wrong
 
-RUNS = LOOKS = 2000
+RUNS, LOOKS = 2000, 1000
+
+type Seen = tuple[Array, Array, float]
+
+
+@pytest.fixture(scope="module")
+def adaptively() -> Seen:
+    """Scores, weights (0: not observed) and the mean of traffic that is sampled as its scores suggest."""
+    return adaptive(np.random.default_rng(11), RUNS, LOOKS)
 
 
 @pytest.mark.parametrize("name", [name for name in STREAMS if "between" not in name])
@@ -72,21 +80,22 @@ def test_a_confidence_sequence_is_hardly_ever_wrong_however_often_one_looks(name
     assert 0.01 <= either <= 0.05
 
 
-def test_nor_under_sampling_that_follows_the_scores_with_weights() -> None:
-    low, high, either = ever_wrong(*_adaptive())
+def test_nor_under_sampling_that_follows_the_scores_with_weights(adaptively: Seen) -> None:
+    scores, weights, mean = adaptively
+    low, high, either = ever_wrong(scores, mean, weights)
     assert max(low, high) <= 0.025
     assert 0.01 <= either <= 0.05
 
 
-def test_without_the_weights_adaptive_sampling_would_deceive_it() -> None:
-    scores, mean, weights = _adaptive()
-    assert ever_wrong(scores, mean, (weights > 0).astype(float))[1] > 0.9
+def test_without_the_weights_adaptive_sampling_would_deceive_it(adaptively: Seen) -> None:
+    scores, weights, mean = adaptively
+    assert ever_wrong(scores, mean, (weights > 0).astype(float))[1] > 0.6
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.85, 0.95, 0.99])
-def test_an_interval_for_one_look_is_wrong_a_third_of_the_time_if_one_keeps_looking(mean: float) -> None:
+def test_an_interval_for_one_look_is_wrong_a_quarter_of_the_time_if_one_keeps_looking(mean: float) -> None:
     scores = bernoulli(mean)(np.random.default_rng(11), (RUNS, LOOKS))
-    assert wilson_ever_wrong(scores, mean) > 0.33
+    assert wilson_ever_wrong(scores, mean) > 0.25
 
 
 @pytest.mark.parametrize("target", [0.5, 0.85, 0.95])
@@ -96,11 +105,6 @@ def test_what_is_false_is_proven_no_more_often_than_the_level_says(target: float
     assert 0.015 <= proven <= 0.05
 
 
-def test_nor_where_the_stake_of_each_bet_follows_what_was_seen() -> None:
-    scores, mean, weights = _adaptive()
+def test_nor_where_the_stake_of_each_bet_follows_what_was_seen(adaptively: Seen) -> None:
+    scores, weights, mean = adaptively
     assert (wealth(weights * (scores - mean), mean) >= proof(0.05)).any(axis=-1).mean() <= 0.05
-
-
-def _adaptive() -> tuple[np.ndarray, float, np.ndarray]:
-    scores, weights, mean = adaptive(np.random.default_rng(11), RUNS, LOOKS)
-    return scores, mean, weights
