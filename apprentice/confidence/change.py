@@ -36,11 +36,15 @@ class Change(BaseModel):
 
     def __str__(self) -> str:
         """For an alert."""
+        return self.told("agreement", "comparisons")
+
+    def told(self, what: str, of: str) -> str:
+        """The change of `what`, a level of so many `of`."""
         if self.kind is ChangeKind.SUDDEN:
-            return f"agreement fell from {self.before:.2f} to {self.after:.2f} about {self.ago} comparisons ago"
+            return f"{what} fell from {self.before:.2f} to {self.after:.2f} about {self.ago} {of} ago"
         points = 1e4 * (self.before - self.after) / max(self.ago, 1)
         return (
-            f"agreement declines by about {points:.1f} points per 100 comparisons, "
+            f"{what} declines by about {points:.1f} points per 100 {of}, "
             f"from {self.before:.2f} to {self.after:.2f} over the last {self.ago}"
         )
 
@@ -105,7 +109,7 @@ class Watch(BaseModel):
 
     def _change(self) -> Change:
         """The shape of the whole course; if nothing in it falls, what the surest bet took for the change."""
-        shape = self.course.shape() or self._surest()
+        shape = self.course.shape(self._variance) or self._surest()
         before, after = (min(max(level, 0.0), 1.0) for level in (shape.before, shape.after))
         return Change(kind=shape.kind, before=before, after=after, ago=shape.ago)
 

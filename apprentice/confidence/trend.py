@@ -11,8 +11,10 @@ SAME_SIZE = 4
 """Buckets of one size that are kept: the newest are single scores, those of n scores ago hold about n / 4."""
 LEAST_GRADUAL = 100
 """Scores that a decline takes at least; a shorter one is as good as sudden."""
-USUAL_FALL = 0.15
-LEAST_VARIANCE = 1e-3
+USUAL_FALL = 0.4
+"""Of a level, in standard deviations of one score."""
+DOUBT = 0.5
+"""Log odds from which a decline is called one. An alarm comes in a bad streak, which makes any fall look unfinished."""
 
 
 class ChangeKind(StrEnum):
@@ -58,28 +60,22 @@ class Course(BaseModel):
         begin = end - SAME_SIZE - 1
         return begin if begin >= 0 and self.counts[begin] == size else None
 
-    def shape(self) -> Shape | None:
+    def shape(self, variance: float) -> Shape | None:
         """The kind of fall that explains the stream better, and of that kind the likeliest. None: nothing fell.
 
         Each possible beginning weighs as many scores as it stands for, so that a short streak at the end, of which a
-        long stream has many, does not win by its depth alone.
+        long stream has many, does not win by its depth alone. `variance` is that of one score.
         """
-        variance = max(self._variance, LEAST_VARIANCE)
         fits: dict[ChangeKind, list[tuple[float, Shape]]] = {kind: [] for kind in ChangeKind}
         for begin in range(1, len(self.counts)):
             for kind in ChangeKind:
                 if fitted := _fit(self.counts, self.totals, begin, kind, variance):
                     fits[kind].append(fitted)
-        found = [some for some in fits.values() if some]
-        if not found:
+        sudden, gradual = fits[ChangeKind.SUDDEN], fits[ChangeKind.GRADUAL]
+        if not sudden:
             return None
-        return max(max(found, key=_together), key=lambda one: one[0])[1]
-
-    @property
-    def _variance(self) -> float:
-        """Of a score that is 0 or 1, the largest that scores of this mean can have."""
-        mean = math.fsum(self.totals) / max(sum(self.counts), 1)
-        return mean * (1.0 - mean)
+        declined = gradual and _together(gradual) > _together(sudden) + DOUBT
+        return max(gradual if declined else sudden, key=lambda one: one[0])[1]
 
 
 def _together(fits: list[tuple[float, Shape]]) -> float:
@@ -94,7 +90,7 @@ def _fit(
     """(log weight, shape) of a fall that begins with the run `begin`; None where it does not fall.
 
     Bayesian regression on one column: how far the change has gone in the middle of each run, 0 before it and at most 1
-    now. The fall is thought to be `USUAL_FALL` or so.
+    now. The fall is thought to be `USUAL_FALL` standard deviations or so.
     """
     number, ago = sum(counts), sum(counts[begin:])
     if kind is ChangeKind.GRADUAL and ago < LEAST_GRADUAL:
@@ -106,7 +102,7 @@ def _fit(
     product = math.fsum((x - along) * (total - n * mean) for n, x, total in zip(counts, gone, totals, strict=True))
     if product >= 0.0:
         return None
-    prior = variance / USUAL_FALL**2
+    prior = 1.0 / USUAL_FALL**2
     fall = product / (spread + prior)
     before = mean - fall * along
     if before + fall < 0.0:
