@@ -7,9 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apprentice.confidence.change import Change, Watch
 from apprentice.confidence.detector import FALSE_ALARM_RATE
 from apprentice.confidence.trend import ChangeKind
-
-FAR = 0.7
-"""Novelty from which an input counts as out of scope: hardly anything in it was ever trained on."""
+from apprentice.novelty import FAR
 
 
 class InputKind(StrEnum):
@@ -22,7 +20,7 @@ class InputKind(StrEnum):
 
 
 MEASURES = {
-    InputKind.OUT_OF_SCOPE: ("inputs that are hardly like any it was trained on: the share of others", "requests"),
+    InputKind.OUT_OF_SCOPE: ("inputs far from what it was trained on: the share of others", "requests"),
     InputKind.NEW_CLASSES: ("answers of classes that it was never shown: the share of others", "comparisons"),
     InputKind.NEW_VOCABULARY: ("new words or values in the inputs: the share of known ones", "requests"),
     InputKind.LESS_SURE: ("the local model is less sure: its confidence", "requests"),
