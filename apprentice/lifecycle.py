@@ -180,14 +180,13 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        if outcome.local is not None and isinstance(self.judge, Judge):
-            self.judge.see(outcome.local.confidence, outcome.local.version)
+        seen = outcome.local is not None and isinstance(self.judge, Judge) and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
         if unusable and route is not None:
             self._compared(0.0, route, None, route.version)
-        scored = outcome.score is not None or unusable
+        scored = outcome.score is not None or unusable or seen
         actions = self.judge.judge(now) if scored or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:

@@ -7,6 +7,7 @@ from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
 from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
+from apprentice.quality.promise import promise
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -21,13 +22,14 @@ def status(
     state: LifecycleState, settings: TaskSettings, accounts: Accounts, correlation: Interval | None, now: datetime
 ) -> TaskStatus:
     """Everything there is to know at this time."""
-    forced = routing.forced(state, now)
+    forced, promised = routing.forced(state, now), promise(state, settings)
     return TaskStatus(
         task=settings.name,
-        explanation=explain(state, settings, correlation, forced=forced),
+        explanation=explain(state, settings, correlation, promised, forced=forced),
         at=now,
         phase=state.phase,
         correlation=correlation,
+        promise=promised,
         trend=window.trend(state.window),
         sampling_rate=0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate,
         forced_remote=forced,

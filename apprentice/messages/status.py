@@ -19,6 +19,26 @@ class Interval(Message):
     n: int
 
 
+class Promise(Message):
+    """What is promised of quality, how far it is proven, and what would prove more.
+
+    `target`, `confidence` and `scope` are the settings'. Answers at least `threshold` sure may be served locally:
+    `share` of all requests, and what the promise is about then agrees with the remote model at `agreement`; None
+    while nothing is proven. After about `needed` more comparisons as those so far, `next_share` could be served
+    locally; None where nothing more is in sight.
+    """
+
+    target: Score
+    confidence: Score
+    scope: Literal["local", "served"]
+    threshold: Score | None = None
+    share: Score = 0.0
+    agreement: Score | None = None
+    next_share: Score | None = None
+    next_agreement: Score | None = None
+    needed: int | None = None
+
+
 class HistoryPoint(Message):
     """One point of the task's story. Counters are totals since the task began."""
 
@@ -120,6 +140,7 @@ class TaskStatus(Message):
     examples: int
     holdout: int
     correlation: Interval | None
+    promise: Promise | None = None
     trend: float | None
     sampling_rate: float
     version: int | None
