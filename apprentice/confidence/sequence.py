@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from apprentice.confidence.interval import LEVEL
 from apprentice.confidence.wealth import mixed, proof, wait
 
-_LOW_SCORES = (0.0, 1 / 10, 1 / 5, 1 / 4, 3 / 10, 1 / 3, 2 / 5, 1 / 2)
+_LOW_SCORES = (0.0, 1 / 20, 1 / 10, 1 / 8, 1 / 6, 1 / 5, 1 / 4, 3 / 10, 1 / 3, 2 / 5, 1 / 2)
 SCORES = (*_LOW_SCORES, 3 / 5, 2 / 3, 7 / 10, 3 / 4, 4 / 5, 5 / 6, 7 / 8, 9 / 10, 19 / 20, 1.0)
 # A weight below the last but one is split with the 0 that says nothing.
 WEIGHTS = (0.0, 0.03, 0.1, 0.25, 0.5, 1.0)

@@ -89,8 +89,10 @@ class ValidationRequest(Message):
 class Validation(Message):
     """Hold-out scores. `comparisons` are the candidate's newest, at most `window_size`; none was ever trained on.
 
-    `gain_low`, `gain_high` bound the mean paired difference candidate minus incumbent (95%); None without an
-    incumbent.
+    Beside an incumbent, on the same examples: `gain_low`, `gain_high` bound the mean difference candidate minus
+    incumbent (95%, at every look); `odds` are those that it is above 0, `differ` counts the examples where the two
+    scored differently (`apprentice.confidence.paired`). None without an incumbent; a validation from before 0.4 has
+    neither odds nor count.
     """
 
     holdout: int
@@ -100,6 +102,8 @@ class Validation(Message):
     incumbent_mean: Score | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    odds: float | None = None
+    differ: int | None = None
     comparisons: list[Comparison] = []
 
 
