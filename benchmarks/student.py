@@ -108,7 +108,9 @@ def main() -> None:
     for size in (int(part) for part in arguments.sizes.split(",")):
         if size <= len(training):
             figures = measure(training[:size], held, schema)
-            cells = [form.format(int(figures[name]) if "," in form else figures[name]) for name, form in COLUMNS.items()]
+            cells = [
+                form.format(int(figures[name]) if "," in form else figures[name]) for name, form in COLUMNS.items()
+            ]
             print(json.dumps(figures) if arguments.json else "| " + " | ".join(cells) + " |", flush=True)
 
 
