@@ -17,7 +17,9 @@ from typing import Any
 
 from apprentice.datasets import normalise
 
-COURTESIES = frozenset("a an the please pls plz hi hello hey dear thanks thank thx".split())
+COURTESIES = frozenset(
+    ["a", "an", "the", "please", "pls", "plz", "hi", "hello", "hey", "dear", "thanks", "thank", "thx"]
+)
 SENTENCE = 4
 """Different words of two letters and more from which a text is a sentence, whose words may change places."""
 MOSTLY = 0.7

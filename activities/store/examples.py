@@ -17,7 +17,6 @@ from activities.store.dialect import insert_absent, insert_numbered
 from activities.store.tables import datasets, examples
 from apprentice.messages import DatasetRef, Split
 
-
 type Wanted = Callable[[dict[str, Any]], bool]
 
 
