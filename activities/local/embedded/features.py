@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from activities.local.embedded.learners import Entries, Matrix, Vectorizer, fit_tfidf, matrix_of, side_by_side
+from activities.local.embedded.learners import Entries, Matrix, OneRow, Vectorizer, fit_tfidf, matrix_of, side_by_side
 
 MAX_CHARACTERS = 20_000
 """Of a text, the part that is read: it bounds the time to answer; what a request is about is said early."""
@@ -77,19 +77,20 @@ class Features:
 
     def matrix(self, inputs: list[dict[str, Any]]) -> Matrix:
         """Shape (len(inputs), width). Paths and values not seen in training are left out."""
+        if len(inputs) == 1:
+            return OneRow(*self._row(inputs[0]), self.width)
         return matrix_of((self._row(data) for data in inputs), self.width)
 
     def _row(self, data: dict[str, Any]) -> Entries:
-        columns, values = self._simple(data)
+        blocks = [self._simple(data)]
         documents = self._documents(data)
         offset = len(self.indicators) + len(self.numbers)
         for path, vectorizer in self.vectorizers:
             if document := documents.get(path):
-                block_columns, block_values = vectorizer.entries(document)
-                columns += [offset + column for column in block_columns]
-                values += block_values
+                columns, values = vectorizer.entries(document)
+                blocks.append((columns + np.int32(offset), values))
             offset += len(vectorizer.vocabulary)
-        return columns, values
+        return np.concatenate([columns for columns, _ in blocks]), np.concatenate([values for _, values in blocks])
 
     def _simple(self, data: dict[str, Any]) -> Entries:
         found: dict[int, float] = {}
@@ -99,7 +100,7 @@ class Features:
                 found[column] = NUMBER_SCALE * min(max((number - mean) / deviation, -3.0), 3.0)
             if (indicator := self.indicators.get(f"{path}={value}")) is not None:
                 found[indicator] = 1.0
-        return list(found), list(found.values())
+        return np.fromiter(found, np.int32, len(found)), np.fromiter(found.values(), np.float32, len(found))
 
     def _documents(self, data: dict[str, Any]) -> dict[str, str]:
         own: dict[str, str] = {}

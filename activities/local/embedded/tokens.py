@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from activities.local.embedded.features import scalars, texts
 from activities.local.embedded.learners import Matrix, matrix_of
 
@@ -63,7 +65,8 @@ class TokenFeatures:
             for (text, tokens), surroundings in _surroundings(data, self.paths):
                 sentences[-1].append(Sentence(text, tokens, len(rows)))
                 rows += [[c for c in map(self.vocabulary.get, row) if c is not None] for row in surroundings]
-        return sentences, matrix_of(((row, [1.0] * len(row)) for row in rows), len(self.vocabulary))
+        entries = ((np.array(row, np.int32), np.ones(len(row), np.float32)) for row in rows)
+        return sentences, matrix_of(entries, len(self.vocabulary))
 
 
 type Tokens = tuple[str, tuple[tuple[int, int], ...]]
