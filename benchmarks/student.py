@@ -68,10 +68,11 @@ def coverage(curve: list[float], agreement: float) -> float:
     return max((k for k, risk in enumerate(curve, start=1) if risk <= 1 - agreement), default=0) / len(curve)
 
 
-def measure(rows: list[Row], held: list[Row], schema: dict[str, Any]) -> dict[str, float]:
+def measure(rows: list[Row], held: list[Row], schema: dict[str, Any], sentences: str | None) -> dict[str, float]:
     """One line of the table: trained on `rows`, tested on `held`."""
     begin = time.process_time()
-    student = Student.fit([row["input"] for row in rows], [row["output"] for row in rows], schema, seed=1)
+    inputs, outputs = [row["input"] for row in rows], [row["output"] for row in rows]
+    student = Student.fit(inputs, outputs, schema, seed=1, sentences=sentences)
     fit_seconds = time.process_time() - begin
     student.predict(held[0]["input"])
     took, predictions = [], []
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="200,500,1000,3000,6000", help="training sizes, comma-separated")
     parser.add_argument("--test", type=int, default=2000, help="rows to answer: the last ones")
     parser.add_argument("--skip", type=int, default=0, help="first rows that do not train: another draw")
+    parser.add_argument("--base-model", help="a sentence model of this machine, as in local.base_model")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each size, no table")
     arguments = parser.parse_args()
     rows = [json.loads(line) for line in arguments.data.read_text(encoding="utf-8").splitlines()]
@@ -107,7 +109,7 @@ def main() -> None:
         print("|" + " --- |" * len(COLUMNS))
     for size in (int(part) for part in arguments.sizes.split(",")):
         if size <= len(training):
-            figures = measure(training[:size], held, schema)
+            figures = measure(training[:size], held, schema, arguments.base_model)
             cells = [
                 form.format(int(figures[name]) if "," in form else figures[name]) for name, form in COLUMNS.items()
             ]

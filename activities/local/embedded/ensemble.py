@@ -13,7 +13,6 @@ from activities.local.embedded.recipes import Recipe
 from activities.local.embedded.spans import Tagger, is_span_field
 from activities.local.embedded.tokens import Sentence, TokenFeatures
 
-
 NO_TOKENS = matrix_of((), 0)
 
 
@@ -37,12 +36,19 @@ class Encoder:
     token_features: TokenFeatures | None
 
     @classmethod
-    def fit(cls, inputs: list[dict[str, Any]], tagged_paths: tuple[str, ...]) -> tuple["Encoder", Rows]:
-        features, matrix = Features.fit(inputs)
+    def fit(
+        cls, inputs: list[dict[str, Any]], tagged_paths: tuple[str, ...], sentences: str | None = None
+    ) -> tuple["Encoder", Rows]:
+        features, matrix = Features.fit(inputs, sentences)
         if not tagged_paths:
             return cls(features, None), Rows(matrix, [[] for _ in inputs], NO_TOKENS)
         token_features = TokenFeatures.fit(inputs, tagged_paths, 2 if len(inputs) >= PRUNE_FROM else 1)
         return cls(features, token_features), Rows(matrix, *token_features.encode(inputs))
+
+    def narrowed(self, rows: Rows, words: bool, sentences: bool) -> tuple["Encoder", Rows]:
+        """Without the terms, or without the sentence vectors."""
+        features, columns = self.features.kept(words, sentences)
+        return replace(self, features=features), replace(rows, matrix=rows.matrix[:, columns])
 
     def encode(self, inputs: list[dict[str, Any]]) -> Rows:
         matrix = self.features.matrix(inputs)
@@ -76,13 +82,26 @@ class Plan:
         wanted = [columns[at] for at in spans]
         return cls(tuple(leaves), tuple(spans), tuple(heads), _holding_paths(wanted, inputs))
 
+    def describes_best(self, rows: Rows, columns: list[list[Any]], dimensions: int, seed: int) -> tuple[bool, bool]:
+        """Whether to describe inputs by (words, sentence vectors): what suits the categorical fields best."""
+        areas = {(True, False): 0.0, (True, True): 0.0, (False, True): 0.0}
+        for at, kind in self.heads:
+            known = _known(columns[at])
+            if kind is Categorical and len(known):
+                matrix, values = rows.matrix[known], [columns[at][row] for row in known]
+                end = matrix.shape[1] - dimensions
+                for words, sentences in areas:
+                    part = matrix[:, : end if not sentences else None] if words else matrix[:, end:]
+                    areas[words, sentences] += Categorical.trial(part, values, seed)[1]
+        return min(areas, key=lambda one: areas[one])
+
     def tried(self, rows: Rows, columns: list[list[Any]], seed: int) -> "Plan":
         """With the recipes that suit the categorical fields best."""
         recipes = {}
         for at, kind in self.heads:
             known = _known(columns[at])
             if kind is Categorical and len(known):
-                recipes[at] = Categorical.plan(rows.matrix[known], [columns[at][row] for row in known], seed)
+                recipes[at] = Categorical.trial(rows.matrix[known], [columns[at][row] for row in known], seed)[0]
         return replace(self, recipes=recipes)
 
 

@@ -56,8 +56,8 @@ class Categorical:
     linear: Linear
 
     @classmethod
-    def plan(cls, matrix: Matrix, values: list[Any], seed: int) -> Recipe:
-        """How these values are best learned."""
+    def trial(cls, matrix: Matrix, values: list[Any], seed: int) -> tuple[Recipe, float]:
+        """How these values are best learned, and the area under the risk-coverage curve that it reached."""
         ranked, kept, labels = _coded(values)
         return choose_recipe(matrix[kept], labels, len(ranked), seed)
 

@@ -5,7 +5,7 @@ where one class is really rare. And a class with three examples is better known 
 penalties, other n-grams, logistic and ridge regression and naive Bayes agreed no more on recorded tickets.)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -35,11 +35,14 @@ class Recipe:
         return Linear(svm.weights + np.float32(self.pull) * fit_centroids(matrix, codes, classes), svm.bias)
 
 
-def choose_recipe(matrix: Matrix, codes: Ints, classes: int, seed: int) -> Recipe:
-    """The recipe with the smallest area under the risk-coverage curve, on rows that its model has not seen."""
+def choose_recipe(matrix: Matrix, codes: Ints, classes: int, seed: int) -> tuple[Recipe, float]:
+    """The recipe with the smallest area under the risk-coverage curve, on rows that its model has not seen; the area.
+
+    The more rows there are beyond those of the trial, the less the mean example is worth beside the margin.
+    """
     count = len(codes)
     if count < LEAST or classes < 2 or matrix.shape[1] == 0:
-        return Recipe()
+        return Recipe(), 0.0
     order = np.random.default_rng(seed).permutation(count)[:ROWS]
     areas: dict[Recipe, list[float]] = {}
     for fold in range(FOLDS if count < ALL_FOLDS_BELOW else 1):
@@ -50,7 +53,9 @@ def choose_recipe(matrix: Matrix, codes: Ints, classes: int, seed: int) -> Recip
             svm = fit_svm(here, codes[kept], classes, penalty=PENALTY, seed=seed, balanced=balanced).scores(there)
             for pull in PULLS:
                 areas.setdefault(Recipe(balanced, pull), []).append(_area(svm + pull * means, codes[held]))
-    return min((Recipe(*one) for one in product((False, True), PULLS)), key=lambda one: sum(areas[one]))
+    best = min((Recipe(*one) for one in product((False, True), PULLS)), key=lambda one: sum(areas[one]))
+    shrunk = replace(best, pull=best.pull * min(1.0, ROWS / count) ** 0.5)
+    return shrunk, sum(areas[best]) / len(areas[best])
 
 
 def _area(scores: Floats, codes: Ints) -> float:

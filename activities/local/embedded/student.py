@@ -19,9 +19,9 @@ from activities.local.embedded.learners import LIBRARY_VERSION, Floats, Ints, du
 FORMAT = 2
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "manifest.json"
-FOLDS, FOLDS_WHEN_FEW, FEW = 3, 10, 500
-"""Of the out-of-fold predictions behind the confidence. With fewer than `FEW` examples, a model that misses a third of
-them is much worse than the final one, and 10 folds cost nothing; beyond, 5 or 10 calibrate no better than 3."""
+FOLDS, FOLDS_BELOW = 3, {300: 10, 1000: 6}
+"""Of the out-of-fold predictions behind the confidence. With few examples, a model that misses a third of them is much
+worse than the final one, and more folds cost little; with many, 5 or 10 calibrate no better than 3."""
 ENOUGH = 1500
 """Predictions that a confidence is fitted on. With more rows there are more folds, of which only so many are answered
 as make these: calibrating then costs less than the training itself, not twice as much."""
@@ -58,11 +58,14 @@ class Student:
         output_schema: dict[str, Any],
         seed: int = 0,
         agrees: Agreement | None = None,
+        sentences: str | None = None,
     ) -> "Student":
         """Learn `outputs[i]` from `inputs[i]`. The same data and seed give the same student.
 
         `agrees(student, teacher)` says when two whole outputs count as the same, for the confidence; by default every
-        field must be equal. Raises ValueError without examples, or for a type that the schema language lacks.
+        field must be equal. `sentences` is the name or folder of a sentence model of this machine, whose vectors are
+        used if they help on the training part. Raises ValueError without examples, or for a type that the schema
+        language lacks; NoSentenceModel.
         """
         if not inputs or len(inputs) != len(outputs):
             raise ValueError(
@@ -71,7 +74,9 @@ class Student:
         fields = leaves(output_schema)
         columns = [[leaf.value_in(output) for output in outputs] for leaf in fields]
         plan = Plan.make(fields, columns, inputs)
-        encoder, rows = Encoder.fit(inputs, plan.tagged_paths)
+        encoder, rows = Encoder.fit(inputs, plan.tagged_paths, sentences)
+        if dimensions := encoder.features.dimensions:
+            encoder, rows = encoder.narrowed(rows, *plan.describes_best(rows, columns, dimensions, seed))
         ensemble = Ensemble.fit(plan.tried(rows, columns, seed), rows, columns, seed)
         calibrator = _calibrate(ensemble, rows, columns, outputs, seed, agrees)
         return cls(encoder, ensemble, calibrator, len(inputs))
@@ -97,6 +102,7 @@ class Student:
             "format": FORMAT,
             "scikit_learn": LIBRARY_VERSION,
             "examples": self.examples,
+            "sentences": self.encoder.features.sentences,
             "fields": [".".join(leaf.path) for leaf in self.ensemble.plan.leaves],
             "sha256": _digest(path / MODEL_FILE),
         }
@@ -167,7 +173,8 @@ def _out_of_fold(
 ) -> tuple[Ints, list[list[Any]], Floats]:
     """Rows, and predictions for each by an ensemble that was fitted without it (but a single row predicts itself)."""
     count = rows.matrix.shape[0]
-    folds = min(count, FOLDS_WHEN_FEW if count < FEW else max(FOLDS, count // ENOUGH))
+    many = next((folds for below, folds in FOLDS_BELOW.items() if count < below), FOLDS)
+    folds = min(count, max(many, count // ENOUGH))
     order = np.random.default_rng(seed).permutation(count)
     answered: list[Ints] = []
     values: list[list[Any]] = []

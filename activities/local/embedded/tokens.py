@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from activities.local.embedded.features import scalars, texts
+from activities.local.embedded.figures import figures
 from activities.local.embedded.learners import Matrix, matrix_of
 
 TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
@@ -26,17 +27,31 @@ class Sentence:
     tokens: tuple[tuple[int, int], ...]
     first: int
 
-    def find(self, value: str, taken: list[int]) -> tuple[int, int] | None:
-        """First and last token of the first place where `value` stands on token borders and no tag is set yet."""
+    def piece(self, begin: int, end: int) -> str:
+        """The text from token `begin` to token `end`."""
+        return self.text[self.tokens[begin][0] : self.tokens[end][1]]
+
+    def find(self, value: str, taken: list[int], *, figure: bool = False) -> tuple[int, int] | None:
+        """First and last token of the first place where `value` stands on token borders and no tag is set yet.
+
+        As it is written if possible, else in another case; `figure`: else as the same number.
+        """
         starts = {start: at for at, (start, _) in enumerate(self.tokens)}
         ends = {end: at for at, (_, end) in enumerate(self.tokens)}
-        place = self.text.find(value)
-        while place >= 0:
-            begin, end = starts.get(place), ends.get(place + len(value))
+        for start, stop in self._places(value, figure):
+            begin, end = starts.get(start), ends.get(stop)
             if begin is not None and end is not None and not any(taken[begin : end + 1]):
                 return begin, end
-            place = self.text.find(value, place + 1)
         return None
+
+    def _places(self, value: str, figure: bool) -> Iterator[tuple[int, int]]:
+        for text, wanted in ((self.text, value), (self.text.lower(), value.lower())):
+            place = text.find(wanted)
+            while place >= 0:
+                yield place, place + len(wanted)
+                place = text.find(wanted, place + 1)
+        if figure:
+            yield from ((begin, end) for begin, end, number in figures(self.text) if number == float(value))
 
 
 @dataclass(frozen=True)
