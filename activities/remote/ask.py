@@ -29,6 +29,7 @@ from activities.store import (
 )
 from apprentice import prompts, teachers
 from apprentice.datasets import input_hash, split
+from apprentice.duplicates import fingerprint
 from apprentice.messages import Answer, RemoteCall, Reply, Source, Trouble
 from apprentice.settings import ProviderSettings, TaskSettings
 
@@ -196,7 +197,7 @@ def _example(call: RemoteCall, settings: TaskSettings, answer: Answer, intent: I
         schema_version=call.schema_version,
         request_id=intent.request_id,
         input_hash=intent.input_hash,
-        split=split(intent.input_hash, settings.holdout_salt, settings.local.holdout_fraction),
+        split=split(fingerprint(call.request.input), settings.holdout_salt, settings.local.holdout_fraction),
         input=call.request.input,
         output=answer.output,
         provider=answer.provider or intent.provider,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,8 @@ from activities.store.database import Database
 from activities.store.dialect import insert_absent, insert_numbered
 from activities.store.tables import datasets, examples
 from apprentice.messages import DatasetRef, Split
+
+type Wanted = Callable[[dict[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +78,28 @@ class Examples:
                 return
             after = rows[-1][0]
 
-    async def export(self, ref: DatasetRef, split: Split, file: Path) -> int:
-        """Write {"input", "output"} lines; returns how many. The file appears whole or not at all."""
+    async def held_out(self, ref: DatasetRef, batch: int = 1000) -> AsyncIterator[list[dict[str, Any]]]:
+        """The hold-out inputs of a frozen data set and of all its task's other schema versions up to then, by pages."""
+        after = 0
+        while True:
+            page = {"task": ref.task, "last_id": ref.last_id, "after": after, "batch": batch}
+            rows = await self._database.read_bulk(partial(_read_held, page=page))
+            yield [input for _, input in rows]
+            if len(rows) < batch:
+                return
+            after = rows[-1][0]
+
+    async def export(self, ref: DatasetRef, split: Split, file: Path, wanted: Wanted = lambda input: True) -> int:
+        """Write {"input", "output"} lines; returns how many. The file appears whole or not at all.
+
+        Inputs that are not `wanted` are left out.
+        """
         unfinished = file.with_name(f".{file.name}.{os.getpid()}.partial")
         count = 0
         try:
             with unfinished.open("w", encoding="utf-8") as lines:
                 async for page in self._pages(ref, split, batch=1000):
-                    await asyncio.to_thread(lines.writelines, map(_line, page))
-                    count += len(page)
+                    count += await asyncio.to_thread(_write, lines, page, wanted)
                 await asyncio.to_thread(_flush, lines)
             unfinished.replace(file)
         finally:
@@ -111,6 +126,18 @@ _page = (
         examples.c.task == bindparam("task"),
         examples.c.schema_version == bindparam("schema_version"),
         examples.c.split == bindparam("split"),
+        examples.c.id > bindparam("after"),
+        examples.c.id <= bindparam("last_id"),
+    )
+    .order_by(examples.c.id)
+    .limit(bindparam("batch"))
+)
+
+_held = (
+    select(examples.c.id, examples.c.input)
+    .where(
+        examples.c.task == bindparam("task"),
+        examples.c.split == Split.HOLDOUT.value,
         examples.c.id > bindparam("after"),
         examples.c.id <= bindparam("last_id"),
     )
@@ -156,6 +183,16 @@ def _read_newest(connection: Connection, key: dict[str, Any], count: int) -> lis
 def _read_page(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     rows = [dict(row) for row in connection.execute(_page, page).mappings()]
     return [(row.pop("id"), row | {"split": Split(row["split"])}) for row in rows]
+
+
+def _read_held(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    return [(row.id, row.input) for row in connection.execute(_held, page)]
+
+
+def _write(lines: TextIO, page: list[Example], wanted: Wanted) -> int:
+    chosen = [_line(example) for example in page if wanted(example.input)]
+    lines.writelines(chosen)
+    return len(chosen)
 
 
 def _line(example: Example) -> str:

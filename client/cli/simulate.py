@@ -78,7 +78,8 @@ def _inferred(task: str, file: Path, rows: dict[int, Recorded]) -> TaskSettings:
 
 def _simulation(settings: TaskSettings, seed: int, interval: float, max_remote_calls: int | None) -> Simulation:
     def train(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], version: int) -> Student:
-        return Student.fit(inputs, outputs, settings.output_schema, seed=seed + version)
+        sentences = settings.local.base_model if settings.local.backend == "embedded" else None
+        return Student.fit(inputs, outputs, settings.output_schema, seed=seed + version, sentences=sentences)
 
     try:
         return Simulation(

@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from activities.store import Store
-from activities.store.examples import Examples
+from activities.store.examples import Examples, Wanted
 from activities.training.folder_jobs import folder_of
 from apprentice import prompts
 from apprentice.messages import AlertKind, DatasetRef, FineTuneOutcome, Phase, Retrain, Split
@@ -133,8 +133,8 @@ async def test_a_candidate_below_the_incumbent_is_rejected(
     settings = settings_of(name="fine_tune_3", **QUICK | {"confidence_thresholds": thresholds})
     export = Examples.export
 
-    async def spoilt(self: Examples, ref: DatasetRef, split: Split, file: Path) -> int:
-        count = await export(self, ref, split, file)
+    async def spoilt(self: Examples, ref: DatasetRef, split: Split, file: Path, wanted: Wanted) -> int:
+        count = await export(self, ref, split, file, wanted)
         labels = settings.output_schema["category"]
         rows = read_rows(file)
         for row in rows:
