@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apprentice import opinions, routing, troubles
+from apprentice import gold, opinions, routing, troubles
 from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
@@ -21,7 +21,7 @@ def status(
     state: LifecycleState, settings: TaskSettings, accounts: Accounts, correlation: Interval | None, now: datetime
 ) -> TaskStatus:
     """Everything there is to know at this time."""
-    forced = routing.forced(state, now)
+    forced, teachers_agree = routing.forced(state, now), opinions.agreement(state)
     return TaskStatus(
         task=settings.name,
         explanation=explain(state, settings, correlation, forced=forced),
@@ -39,7 +39,9 @@ def status(
         outage=state.health.outage,
         lease=accounts.purse.lease(now),
         troubled=troubles.present(state.troubled),
-        teachers_agree=opinions.agreement(state),
+        teachers_agree=teachers_agree,
+        teacher_error=gold.teacher_error(teachers_agree),
+        gold=gold.status(state.gold),
         schema_version=settings.schema_version,
         batch=state.batches.status(),
         days=list(state.ledger.days.values()),
