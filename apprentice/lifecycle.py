@@ -8,6 +8,7 @@ from datetime import datetime
 
 from apprentice import (
     batching,
+    gold,
     opinions,
     overview,
     rollback,
@@ -29,6 +30,7 @@ from apprentice.messages import (
     FineTuneOutcome,
     ForceRemote,
     Freeze,
+    Gold,
     Opinion,
     Order,
     Outcome,
@@ -88,6 +90,7 @@ class Lifecycle:
         if not self.state.examples:
             self.state.examples, self.state.holdout = standing.examples, standing.holdout
             self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
+        self.state.gold = standing.gold
         self.state.batches.number = max(self.state.batches.number, standing.last_batch)
         if not self.state.requests:
             self.accounts.recover(standing.spent, now)
@@ -145,6 +148,9 @@ class Lifecycle:
                 actions = self._request(outcome, now)
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
+            case Gold():
+                self.state.gold = outcome
+                return []
             case Opinion():
                 return self.opinions.heard(outcome, now)
             case BatchOutcome():
@@ -230,7 +236,7 @@ class Lifecycle:
         if outcome.number != state.training:
             return []  # a repeat, or one that was given up
         state.training = None
-        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout)
+        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout + outcome.left_out)
         reason = outcome.reason[:REASON_KEPT]
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
@@ -294,6 +300,7 @@ class Lifecycle:
             self.collecting.drop()
         if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
             self.opinions.forget()
+            self.state.gold = gold.without_teacher(self.state.gold)
         self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from apprentice import opinions, routing, troubles
+from apprentice import gold, opinions, routing, troubles
 from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
@@ -23,6 +23,7 @@ def status(
 ) -> TaskStatus:
     """Everything there is to know at this time."""
     forced, promised = routing.forced(state, now), promise(state, settings)
+    teachers_agree = opinions.agreement(state)
     return TaskStatus(
         task=settings.name,
         explanation=explain(state, settings, correlation, promised, forced=forced),
@@ -41,7 +42,9 @@ def status(
         outage=state.health.outage,
         lease=accounts.purse.lease(now),
         troubled=troubles.present(state.troubled),
-        teachers_agree=opinions.agreement(state),
+        teachers_agree=teachers_agree,
+        teacher_error=gold.teacher_error(teachers_agree),
+        gold=gold.status(state.gold),
         schema_version=settings.schema_version,
         batch=state.batches.status(),
         days=list(state.ledger.days.values()),

@@ -58,6 +58,7 @@ def verdict(outcome: FineTuneOutcome, now: datetime) -> VersionStatus:
         at=now,
         train=outcome.train,
         holdout=outcome.holdout,
+        left_out=outcome.left_out,
         holdout_mean=outcome.validation.mean if outcome.validation else None,
         prompt_version=outcome.prompt_version,
         served=outcome.promoted and not failed,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pydantic import AwareDatetime
 
 from apprentice.messages.base import Message, Money, Propensity, Score, Split
+from apprentice.messages.feedback import Gold
 from apprentice.messages.requests import Answer, TaskRequest, Trouble
 
 
@@ -40,7 +41,7 @@ class Standing(Message):
 
     A task whose workflow is started anew goes on with its examples, numbers its versions and batches after those it
     has, and has spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month
-    began.
+    began. `gold` is what its labels add up to.
     """
 
     settings_digest: str
@@ -50,6 +51,7 @@ class Standing(Message):
     last_batch: int = 0
     schema_version: int | None = None
     spent: dict[str, Money] = {}
+    gold: Gold = Gold()
 
 
 class LocalCall(Message):

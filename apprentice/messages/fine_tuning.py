@@ -8,13 +8,21 @@ from apprentice.messages.requests import Comparison
 
 
 class DatasetRef(Message):
-    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version."""
+    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version.
+
+    What was said of them later (labels, second opinions) counts up to its number `last_amendment`. `left_out` examples
+    are in neither part: what their teacher said is known to be wrong, or, where `leaves_out_disputed`, another teacher
+    said otherwise and the example is of the training part. `train` and `holdout` are without them.
+    """
 
     task: str
     schema_version: int
     last_id: int
     train: int
     holdout: int
+    last_amendment: int = 0
+    leaves_out_disputed: bool = False
+    left_out: int = 0
 
 
 class FineTuneRequest(Message):
@@ -117,6 +125,7 @@ class FineTuneOutcome(Message):
     holdout: int = 0
     validation: Validation | None = None
     prompt_version: str | None = None
+    left_out: int = 0
 
 
 class RolledBack(Message):
