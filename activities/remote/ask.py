@@ -188,6 +188,8 @@ class _Asking:
             schema_version=call.schema_version,
             copy_of=call.copy_of,
             cached_since=None if ttl is None else self._clock() - ttl,
+            reason=None if call.reason is None else call.reason.value,
+            propensity=call.propensity,
         )
 
 

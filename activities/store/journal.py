@@ -84,12 +84,18 @@ class Journal:
         degraded: bool,
         now: datetime,
         admission: str,
+        *,
+        reason: str | None = None,
+        propensity: float | None = None,
     ) -> Served:
         """Write a final local answer. Returns what is served: an answer that was there before, else this one.
 
-        `admission` is what a later run of the same activity is known by. Raises RequestIdReused.
+        `admission` is what a later run of the same activity is known by; `reason` and `propensity` are the route's.
+        Raises RequestIdReused.
         """
-        row = calls.local_row(task, request_id, input_hash, answer, degraded, now, admission)
+        row = calls.local_row(
+            *(task, request_id, input_hash, answer, degraded, now, admission), reason=reason, propensity=propensity
+        )
         return await self._database.write(lambda connection: calls.serve_locally(connection, row, answer))
 
     async def unknown(self, task: str) -> Unknown:

@@ -19,7 +19,7 @@ from activities.store.columns import Json, Money, RowId, UtcTime
 
 # Raised with every change of a table below, which is a module of `migrations.versions` too: an old store is upgraded
 # when it is opened, a newer one refused, none is half understood.
-SCHEMA = 5
+SCHEMA = 6
 
 metadata = MetaData()
 
@@ -58,6 +58,9 @@ calls = Table(
     Column("schema_version", Integer),
     Column("copy_of", String(200)),
     Column("rejected_text", Text),
+    # Of the route: why it was taken, and how probable it was that the remote model is asked.
+    Column("reason", String(16)),
+    Column("propensity", Float),
     PrimaryKeyConstraint("task", "request_id", "role"),
 )
 

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime
 
 from apprentice.messages.base import Message, Money, Propensity, Score, Split
 from apprentice.messages.feedback import Gold
-from apprentice.messages.requests import Answer, TaskRequest, Trouble
+from apprentice.messages.requests import Answer, RouteReason, TaskRequest, Trouble
 
 
 class SpentQuery(Message):
@@ -21,7 +21,7 @@ class RemoteCall(Message):
     """Input of the activity `ask_remote`. `reserved` is the upper bound that was set aside for this call.
 
     `fair` is `Route.fair`. `copy_of` names a request with the same input that has just been answered: that answer is
-    this request's too, and nothing is asked.
+    this request's too, and nothing is asked. `reason` and `propensity` are the route's: the journal remembers them.
 
     `admission` is unique for each time a request is admitted: it tells an activity that Temporal runs again (what it
     did the first time has not been accounted for) from a caller who sends a request again (it has).
@@ -34,6 +34,8 @@ class RemoteCall(Message):
     reserved: Money
     fair: bool = True
     copy_of: str | None = None
+    reason: RouteReason | None = None
+    propensity: Score | None = None
 
 
 class Standing(Message):
@@ -55,7 +57,10 @@ class Standing(Message):
 
 
 class LocalCall(Message):
-    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`."""
+    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`.
+
+    `reason` and `propensity` are the route's: the journal remembers them with a final answer.
+    """
 
     request: TaskRequest
     admission: str
@@ -64,6 +69,8 @@ class LocalCall(Message):
     serves: bool
     defer_below: Score = 0.0
     degraded: bool = False
+    reason: RouteReason | None = None
+    propensity: Score | None = None
 
 
 class Reply(Message):
