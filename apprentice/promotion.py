@@ -7,11 +7,19 @@ from apprentice.messages import FineTuneOutcome, Validation, VersionStatus
 LEAST_HOLDOUT = 5
 
 
-def judge(validation: Validation, threshold: float) -> tuple[bool, str]:
+def judge(validation: Validation, threshold: float, *, insist: bool = False) -> tuple[bool, str]:
     """The verdict on a candidate and its reason.
 
-    Promoted when its hold-out mean is at least `threshold` and not below the incumbent's on the same examples.
+    Promoted when its hold-out mean is at least `threshold` and not below the incumbent's on the same examples; with
+    `insist`, always.
     """
+    promoted, reason = _judge(validation, threshold)
+    if insist and not promoted:
+        return True, f"{reason}, but no other version can answer when the allowance of remote calls is spent"
+    return promoted, reason
+
+
+def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:
     if validation.mean is None or validation.holdout < LEAST_HOLDOUT:
         return False, f"only {validation.holdout} hold-out examples; {LEAST_HOLDOUT} are needed to judge"
     scored = f"hold-out agreement {validation.mean:.3f} on {validation.holdout} examples"

@@ -53,7 +53,7 @@ class Standing(Message):
 
 
 class LocalCall(Message):
-    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`."""
+    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`; below `proven` it is `degraded`."""
 
     request: TaskRequest
     admission: str
@@ -62,6 +62,7 @@ class LocalCall(Message):
     serves: bool
     defer_below: Score = 0.0
     degraded: bool = False
+    proven: Score = 0.0
 
 
 class Reply(Message):
