@@ -39,7 +39,7 @@ from apprentice.inference import infer_settings
 from apprentice.settings import Price, QualitySettings, RemoteSettings, TaskSettings
 from apprentice.simulation import Recorded, Simulation
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the checkout
 SETS = ("tickets", "bookings")
 SHARES = (0.10, 0.30, 0.50)
 TARGETS = (0.85, 0.90, 0.95)
@@ -96,6 +96,7 @@ class Cell:
     target: float | None
     seed: int
     rows: int | None
+    folder: Path
 
     @property
     def names(self) -> set[str]:
@@ -117,12 +118,12 @@ class Result:
     seconds: float
 
 
-def read(name: str, seed: int, rows: int | None) -> list[Recorded]:
+def read(cell: Cell) -> list[Recorded]:
     """The recording in the seed's order."""
-    lines = (DATA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    random.Random(seed).shuffle(lines)
-    parsed = [json.loads(line) for line in lines[:rows]]
-    return [Recorded(f"{name}-{n}", row["input"], row["output"]) for n, row in enumerate(parsed)]
+    lines = (cell.folder / f"{cell.data}.jsonl").read_text(encoding="utf-8").splitlines()
+    random.Random(cell.seed).shuffle(lines)
+    parsed = [json.loads(line) for line in lines[: cell.rows]]
+    return [Recorded(f"{cell.data}-{n}", row["input"], row["output"]) for n, row in enumerate(parsed)]
 
 
 def settings_for(cell: Cell, traffic: list[Recorded]) -> TaskSettings:
@@ -138,7 +139,7 @@ def settings_for(cell: Cell, traffic: list[Recorded]) -> TaskSettings:
 def run(cell: Cell) -> Result:
     """One simulation."""
     began = time.perf_counter()
-    traffic = read(cell.data, cell.seed, cell.rows)
+    traffic = read(cell)
     settings = settings_for(cell, traffic)
 
     def train(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], version: int) -> Student:
@@ -163,16 +164,23 @@ def run(cell: Cell) -> Result:
     )
 
 
-def cells(seeds: int, rows: int | None, only: set[str]) -> Iterator[Cell]:
+def cells(seeds: int, rows: int | None, folder: Path, only: set[str]) -> Iterator[Cell]:
     """All that `only` names: each of its words narrows them down, words of one kind widen each other."""
     everything = [
-        Cell(data, share, way, None, seed, rows)
+        Cell(data, share, way, None, seed, rows, folder)
         for seed in range(seeds)
         for share in SHARES
         for data in SETS
         for way in SPENDING
-    ] + [Cell(data, None, "", target, seed, rows) for seed in range(seeds) for target in TARGETS for data in SETS]
-    kinds = [set(SETS), set(SPENDING), {f"{s:.0%}" for s in SHARES} | {f"{t}" for t in TARGETS}, {"served", "allowances"}]
+    ] + [
+        Cell(data, None, "", target, seed, rows, folder) for seed in range(seeds) for target in TARGETS for data in SETS
+    ]
+    kinds = [
+        set(SETS),
+        set(SPENDING),
+        {f"{s:.0%}" for s in SHARES} | {f"{t}" for t in TARGETS},
+        {"served", "allowances"},
+    ]
     wanted = [only & kind for kind in kinds if only & kind]
     return (cell for cell in everything if all(cell.names & words for words in wanted))
 
@@ -230,6 +238,7 @@ def promises(results: list[Result]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of tickets.jsonl and bookings.jsonl")
     parser.add_argument("--seeds", type=int, default=5, help="orders of the rows")
     parser.add_argument("--rows", type=int, help="of each recording, the first so many of the order; default all")
     parser.add_argument("--only", default="", help="words: a data set, a way, 10%%, 0.85, allowances, served")
@@ -238,7 +247,9 @@ def main() -> None:
     # Each run has a core to itself: the libraries' own threads would only get into each other's way.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    wanted = list(cells(arguments.seeds, arguments.rows, {word for word in arguments.only.split(",") if word}))
+    wanted = list(
+        cells(arguments.seeds, arguments.rows, arguments.data, {word for word in arguments.only.split(",") if word})
+    )
     results: list[Result] = []
     began = time.perf_counter()
     with ProcessPoolExecutor(arguments.jobs) as pool:

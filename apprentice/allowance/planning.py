@@ -32,6 +32,11 @@ class _Path(NamedTuple):
     examples: list[float]
     errors: list[float]
 
+    def towards(self, other: "_Path") -> "_Path":
+        """Half-way to another: whole steps would go to and fro between buying early and late."""
+        examples = [(a + b) / 2 for a, b in zip(self.examples, other.examples, strict=True)]
+        return _Path(examples, [(a + b) / 2 for a, b in zip(self.errors, other.errors, strict=True)])
+
 
 class _Outcome(NamedTuple):
     shares: list[float]
@@ -79,7 +84,7 @@ class _Flow:
         path, found = self._first(early=early), []
         for _ in range(ROUNDS):
             found.append(self._forward(self._shares(path)))
-            path = _Path(*([(a + b) / 2 for a, b in zip(*pair, strict=True)] for pair in zip(path, found[-1].path)))
+            path = path.towards(found[-1].path)
         return min(found, key=lambda one: one.wrong)
 
     def _first(self, *, early: bool) -> _Path:

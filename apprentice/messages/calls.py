@@ -53,7 +53,10 @@ class Standing(Message):
 
 
 class LocalCall(Message):
-    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`; below `proven` it is `degraded`."""
+    """Input of `ask_local`.
+
+    The answer is final (`serves`) unless its confidence is below `defer_below`; below `proven` it is `degraded`.
+    """
 
     request: TaskRequest
     admission: str

@@ -60,9 +60,9 @@ class Route(Message):
     `propensity` is the probability that the remote model would be asked, given everything known at that time;
     `reserved` is the upper bound of the call's price, already set aside; `degraded` says that the budget kept a
     remote answer away; `defer_below` is the confidence under which the local answer is not served. `rate` is the
-    probability with which a coin picks a request for a check. Under an allowance, local answers that are less sure than
-    `proven` are served without proof that they keep the promise. `later`: the remote model is asked in a batch, after the
-    local answer was served.
+    probability with which a coin picks a request for a check. Under an allowance, local answers that are less sure
+    than `proven` are served without proof that they keep the promise. `later`: the remote model is asked in a batch,
+    after the local answer was served.
     """
 
     remote: bool
