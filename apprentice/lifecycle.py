@@ -18,6 +18,7 @@ from apprentice import (
 )
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
+from apprentice.allowance.spending import Spending
 from apprentice.before_0_4.judge import Judge as JudgeBefore
 from apprentice.collecting import Asked, Collecting
 from apprentice.messages import (
@@ -72,6 +73,7 @@ class Lifecycle:
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, release=release)
         self.collecting = Collecting(self.accounts)
+        self.spending = Spending(self.accounts)
         self.alarms = Alarms(self.accounts)
         self.opinions = Opinions(self.accounts, self.alarms)
         judge = Judge if release >= Release.V0_4 else JudgeBefore
@@ -99,6 +101,9 @@ class Lifecycle:
 
     def policy(self, coin: float, now: datetime) -> Route:
         """Where a request would go if money were no object. `coin` is uniform in [0, 1)."""
+        bought = None if routing.forced(self.state, now) else self.spending.route(coin, now)
+        if bought is not None:
+            return bought
         route = routing.policy(self.state, coin, now)
         return batching.postponed(route, self.settings, coaching=self.state.coaching)
 
@@ -166,6 +171,7 @@ class Lifecycle:
         """What the clock or the number of examples asks for; call it when `next_due` has come."""
         if self.state.forced and not routing.forced(self.state, now):
             self.state.forced, self.state.forced_until = False, None
+        self.spending.due(now)
         batches = self.collecting.due(now)
         for lost in self.collecting.lost(now):
             batches += self._batch(lost, now)
@@ -183,6 +189,7 @@ class Lifecycle:
 
     def _request(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
         self.accounts.close(outcome, now)
+        self.spending.note(outcome, now)
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT

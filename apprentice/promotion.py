@@ -14,13 +14,20 @@ LEAST_ODDS = 2.0
 ODDS_SHOWN = 1000
 
 
-def judge(validation: Validation, threshold: float) -> tuple[bool, str]:
+def judge(validation: Validation, threshold: float, *, insist: bool = False) -> tuple[bool, str]:
     """The verdict on a candidate and its reason.
 
     Promoted when its hold-out mean is at least `threshold`, and either the odds are at least `LEAST_ODDS` that it is
     better than the incumbent on the same examples, or the two score alike on every one: then the newer has seen more.
-    A validation from before 0.4, without odds, goes by the means.
+    A validation from before 0.4, without odds, goes by the means. With `insist`, always.
     """
+    promoted, reason = _judge(validation, threshold)
+    if insist and not promoted:
+        return True, f"{reason}, but no other version can answer when the allowance of remote calls is spent"
+    return promoted, reason
+
+
+def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:
     if validation.mean is None or validation.holdout < LEAST_HOLDOUT:
         return False, f"only {validation.holdout} hold-out examples; {LEAST_HOLDOUT} are needed to judge"
     scored = f"hold-out agreement {validation.mean:.3f} on {validation.holdout} examples"

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from apprentice.allowance.state import AllowanceState
 from apprentice.batching import Batches
 from apprentice.budget import Ledger
 from apprentice.messages import Alert, Comparison, Gold, HistoryPoint, Phase, Troubled, VersionStatus
@@ -74,6 +75,7 @@ class LifecycleState(BaseModel):
     local_cost: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
     grants: Grants = Field(default_factory=Grants)
+    allowance: AllowanceState | None = None
     batches: Batches = Field(default_factory=Batches)
 
     # The remote models: who cannot answer, and how far two agree.

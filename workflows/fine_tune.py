@@ -34,7 +34,7 @@ class FineTuneWorkflow:
             dataset = await self._snapshot()
             job = await self._train(dataset)
             validation = await self._validate(dataset)
-            promoted, reason = judge(validation, request.promotion_threshold)
+            promoted, reason = judge(validation, request.promotion_threshold, insist=request.insist)
             outcome = FineTuneOutcome(
                 number=request.number,
                 promoted=promoted,

@@ -181,7 +181,7 @@ class Serving:
         return TaskResult(
             output=answer.output,
             request_id=self.request.request_id,
-            degraded=served.degraded if replayed else answer.source is Source.LOCAL and route.degraded,
+            degraded=served.degraded if replayed else answer.source is Source.LOCAL and route.short(answer.confidence),
             trace=Trace(
                 served_by=answer.source,
                 phase=self.brain.state.phase,
@@ -273,6 +273,7 @@ class Serving:
             degraded=route.degraded,
             reason=route.reason,
             propensity=route.propensity,
+            proven=route.proven,
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)
         await self.burst.wait(len(call.model_dump_json().encode()))

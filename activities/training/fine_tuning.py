@@ -115,6 +115,7 @@ class FineTuning:
                 await asyncio.sleep(0)
         return await asyncio.to_thread(held.apart, training)
 
+
 def _name(dataset: DatasetRef) -> str:
     """Other names for other contents: a file that is there is not written again."""
     amended = f"-{dataset.last_amendment}" if dataset.last_amendment else ""

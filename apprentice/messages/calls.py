@@ -57,8 +57,9 @@ class Standing(Message):
 
 
 class LocalCall(Message):
-    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`.
+    """Input of `ask_local`.
 
+    The answer is final (`serves`) unless its confidence is below `defer_below`; below `proven` it is `degraded`.
     `reason` and `propensity` are the route's: the journal remembers them with a final answer.
     """
 
@@ -71,6 +72,7 @@ class LocalCall(Message):
     degraded: bool = False
     reason: RouteReason | None = None
     propensity: Score | None = None
+    proven: Score = 0.0
 
 
 class Reply(Message):

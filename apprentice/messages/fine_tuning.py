@@ -26,7 +26,10 @@ class DatasetRef(Message):
 
 
 class FineTuneRequest(Message):
-    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version."""
+    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version.
+
+    `insist`: it is promoted whatever the hold-out set says, since nothing else can answer when no call is left.
+    """
 
     task: str
     number: int
@@ -37,6 +40,7 @@ class FineTuneRequest(Message):
     window_size: int
     training_timeout: timedelta
     reason: str
+    insist: bool = False
 
 
 class TrainingStatus(StrEnum):

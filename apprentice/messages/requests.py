@@ -60,8 +60,9 @@ class Route(Message):
     `propensity` is the probability that the remote model would be asked, given everything known at that time;
     `reserved` is the upper bound of the call's price, already set aside; `degraded` says that the budget kept a
     remote answer away; `defer_below` is the confidence under which the local answer is not served. `rate` is the
-    probability with which a coin picks a request for a check. `later`: the remote model is asked in a batch, after the
-    local answer was served.
+    probability with which a coin picks a request for a check. Under an allowance, local answers that are less sure
+    than `proven` are served without proof that they keep the promise. `later`: the remote model is asked in a batch,
+    after the local answer was served.
     """
 
     remote: bool
@@ -73,6 +74,7 @@ class Route(Message):
     version: int | None = None
     defer_below: Score = 0.0
     rate: Score = 1.0
+    proven: Score = 0.0
     later: bool = False
 
     @property
@@ -88,6 +90,10 @@ class Route(Message):
     def chance_of_comparison(self, confidence: float | None) -> float:
         """The probability that a request whose local answer is this sure is compared: an unsure one always is."""
         return 1.0 if (confidence or 0.0) < self.defer_below else self.propensity
+
+    def short(self, confidence: float | None) -> bool:
+        """Whether a local answer that is this sure is served though a remote one was wanted, or nothing is proven."""
+        return self.degraded or (confidence or 0.0) < self.proven
 
     def weight(self, confidence: float | None) -> float:
         """What a comparison counts for in a fair picture of the traffic, in [0, 1]: see `Comparison`."""
