@@ -46,7 +46,7 @@ class Vectorizer:
         counts = Counter(map(self.vocabulary.get, self._terms(document)))
         del counts[None]
         columns: npt.NDArray[np.int32] = np.fromiter(counts, np.int32, len(counts))
-        values: npt.NDArray[np.float32] = (1.0 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[columns]
+        values = (1.0 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[columns]
         return columns, np.asarray(values / (np.sqrt(values @ values) or 1.0), dtype=np.float32)
 
     @cached_property
