@@ -50,6 +50,7 @@ from apprentice.messages import (
     StartFineTune,
     TaskRequest,
     TaskStatus,
+    Validation,
 )
 from apprentice.opinions import Opinions
 from apprentice.orders import settings_after
@@ -248,16 +249,22 @@ class Lifecycle:
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
-            self.judge.restart(outcome.validation.comparisons)
+            self._begin_version(outcome.validation)
         if outcome.validation is None:
             return [self.alarms.tell(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
         return self.judge.judge(now)
+
+    def _begin_version(self, validation: Validation) -> None:
+        if isinstance(self.judge, Judge):
+            self.judge.restart(validation.comparisons, validation.rehearsal)
+        else:
+            self.judge.restart(validation.comparisons)
 
     def _rolled_back(self, done: RolledBack, now: datetime) -> list[Action]:
         if done.version == self.state.version:
             return []
         rollback.switch(self.state, done, now)
-        self.judge.restart(done.validation.comparisons)
+        self._begin_version(done.validation)
         return self.judge.judge(now)
 
     # --- fine-tuning -------------------------------------------------------------------------------------------

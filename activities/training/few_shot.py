@@ -119,7 +119,7 @@ def _watched(folder: JobFolder, dataset_file: Path) -> Iterator[tuple[dict[str, 
     for number, row in enumerate(rows(dataset_file), start=1):
         if number % LOOK_EVERY == 0 and folder.failure:
             raise Cancelled
-        yield row
+        yield row.input, row.output
     if number == 0:
         raise DatasetError(f"dataset {dataset_file.name} has no rows")
 

@@ -105,6 +105,9 @@ class Validation(Message):
     incumbent (95%, at every look); `odds` are those that it is above 0, `differ` counts the examples where the two
     scored differently (`apprentice.confidence.paired`). None without an incumbent; a validation from before 0.4 has
     neither odds nor count.
+
+    `rehearsal` is what the training part tells: score and confidence of answers to fair training examples, each by a
+    model of the same kind that was trained without it. Empty where the trainer gives none.
     """
 
     holdout: int
@@ -117,6 +120,7 @@ class Validation(Message):
     odds: float | None = None
     differ: int | None = None
     comparisons: list[Comparison] = []
+    rehearsal: list[tuple[Score, Score]] = []
 
 
 class FineTuneOutcome(Message):

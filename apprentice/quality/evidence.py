@@ -32,11 +32,17 @@ class Evidence(BaseModel):
     inputs: InputWatch = Field(default_factory=InputWatch)
 
     @classmethod
-    def of(cls, comparisons: Sequence[Comparison], settings: TaskSettings) -> "Evidence":
-        """From fair comparisons; of its hold-out, mostly."""
+    def of(
+        cls, comparisons: Sequence[Comparison], settings: TaskSettings, rehearsal: Sequence[tuple[float, float]] = ()
+    ) -> "Evidence":
+        """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence)."""
         confidences = [one.confidence for one in comparisons if one.confidence is not None]
+        confidences += [confidence for _, confidence in rehearsal]
         scope = settings.quality.scope
         begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
+        for score, confidence in rehearsal:
+            begun.ladder.see(confidence)
+            begun.ladder.learn(Comparison(score=score, confidence=confidence, version=0), begun.target, scope)
         for one in comparisons:
             begun.ladder.see(one.confidence)
             begun.ladder.learn(one, begun.target, scope)

@@ -5,7 +5,7 @@ the proof exceeds what is needed, the more the more points to a fall of its qual
 one is chosen at which the fewest requests go to the remote model, be it because the local one is unsure or for a check.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from apprentice import sampling
@@ -75,11 +75,13 @@ class Judge:
             state.evidence = Evidence.of(state.window, settings)
         state.rate_anchor = None
 
-    def restart(self, comparisons: list[Comparison]) -> None:
-        """Begin the evidence of another version with these."""
+    def restart(self, comparisons: list[Comparison], rehearsal: Sequence[tuple[float, float]] = ()) -> None:
+        """Begin the evidence of another version with its hold-out comparisons, and what its training told."""
         state = self._accounts.state
         self._keep(comparisons)
-        state.evidence = Evidence.of(comparisons, self._accounts.settings) if state.version is not None else None
+        state.evidence = (
+            Evidence.of(comparisons, self._accounts.settings, rehearsal) if state.version is not None else None
+        )
         state.rate_anchor, state.coaching = None, False
 
     def _begin_again(self, newest: int) -> None:

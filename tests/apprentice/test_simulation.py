@@ -39,6 +39,8 @@ class Guess:
 class Memory:
     """Knows the kinds it has seen, and is sure of them; of all others it says `unknown`, and is not."""
 
+    rehearsal: Sequence[tuple[int, float, float]] = ()
+
     def __init__(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         self.labels = {input["kind"]: output["label"] for input, output in zip(inputs, outputs, strict=True)}
         self.inputs = [fingerprint(input) for input in inputs]
