@@ -1,7 +1,7 @@
 """The simulation decides as the service does, peeks at nothing, and never passes an allowance."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
