@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from activities.local.familiarity import write_profile
 from activities.training.dataset_file import DatasetError, rows
 from activities.training.job_folder import Failure, JobFolder, Order
 from apprentice.evaluators import build
@@ -58,6 +59,7 @@ def train(order: Order, folder: JobFolder) -> None:
     student = Student.fit(inputs, outputs, settings.output_schema, seed=order.version, agrees=agrees)
     shutil.rmtree(folder.draft, ignore_errors=True)
     student.save(folder.draft)
+    write_profile(folder.draft, zip(inputs, outputs, strict=True))
     os.rename(folder.draft, folder.result)
 
 

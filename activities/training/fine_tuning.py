@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError
 
 from activities.comparing import Scorer
 from activities.heartbeat import Heartbeater
-from activities.local.model import ModelUnavailable
+from activities.local.familiarity import read_profile
+from activities.local.model import ModelUnavailable, version_dir
 from activities.local.serving import LocalModels
 from activities.store import Store
 from activities.training.holdout import HoldOut
@@ -75,7 +76,9 @@ class FineTuning:
                         incumbent = await self._holdout.comparisons(settings, request, request.incumbent)
         except (ModelUnavailable, EvaluatorError) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
-        return summarise(candidate, incumbent, request.window_size)
+        profile = await asyncio.to_thread(read_profile, version_dir(settings, request.candidate))
+        summary = summarise(candidate, incumbent, request.window_size)
+        return summary.model_copy(update={"classes": profile.classes if profile else ""})
 
     @activity.defn(name="record_version")
     async def record_version(self, task: str, settings_digest: str, version: VersionStatus) -> None:

@@ -90,7 +90,7 @@ class Validation(Message):
     """Hold-out scores. `comparisons` are the candidate's newest, at most `window_size`; none was ever trained on.
 
     `gain_low`, `gain_high` bound the mean paired difference candidate minus incumbent (95%); None without an
-    incumbent.
+    incumbent. `classes` are those that the candidate was taught, for `apprentice.novelty.knows`; "" where unknown.
     """
 
     holdout: int
@@ -101,6 +101,7 @@ class Validation(Message):
     gain_low: float | None = None
     gain_high: float | None = None
     comparisons: list[Comparison] = []
+    classes: str = ""
 
 
 class FineTuneOutcome(Message):
