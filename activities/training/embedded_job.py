@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from activities.local.familiarity import write_profile
 from activities.training import rehearsal
 from activities.training.dataset_file import DatasetError, Row, rows
 from activities.training.job_folder import Failure, JobFolder, Order
@@ -57,6 +58,7 @@ def train(order: Order, folder: JobFolder) -> None:
     student.save(folder.draft)
     fair = [(score, sure) for row, score, sure in student.rehearsal if rows[row].fair]
     rehearsal.write(folder.draft, fair)
+    write_profile(folder.draft, zip(inputs, outputs, strict=True))
     os.rename(folder.draft, folder.result)
 
 

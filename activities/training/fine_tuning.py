@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.comparing import Scorer
 from activities.heartbeat import Heartbeater
+from activities.local.familiarity import read_profile
 from activities.local.model import ModelUnavailable, version_dir
 from activities.local.serving import LocalModels
 from activities.store import Store
@@ -85,7 +86,9 @@ class FineTuning:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
         folder = version_dir(settings, request.candidate)
         told = await asyncio.to_thread(rehearsal.read, folder)
-        return summarise(candidate, incumbent, request.window_size).model_copy(update={"rehearsal": told})
+        profile = await asyncio.to_thread(read_profile, folder)
+        summary = summarise(candidate, incumbent, request.window_size)
+        return summary.model_copy(update={"rehearsal": told, "classes": profile.classes if profile else ""})
 
     @activity.defn(name="record_version")
     async def record_version(self, task: str, settings_digest: str, version: VersionStatus) -> None:

@@ -108,6 +108,8 @@ class Validation(Message):
 
     `rehearsal` is what the training part tells: score and confidence of answers to fair training examples, each by a
     model of the same kind that was trained without it. Empty where the trainer gives none.
+
+    `classes` are those that the candidate was taught, for `apprentice.novelty.knows`; "" where unknown.
     """
 
     holdout: int
@@ -121,6 +123,7 @@ class Validation(Message):
     differ: int | None = None
     comparisons: list[Comparison] = []
     rehearsal: list[tuple[Score, Score]] = []
+    classes: str = ""
 
 
 class FineTuneOutcome(Message):
