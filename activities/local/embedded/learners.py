@@ -47,7 +47,7 @@ class Vectorizer:
         del counts[None]
         columns = np.fromiter(counts, np.int32, len(counts))
         values = (1.0 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[columns]
-        return columns, values / (np.sqrt(values @ values) or 1.0)
+        return columns, np.asarray(values / (np.sqrt(values @ values) or 1.0), np.float32)
 
     @cached_property
     def _terms(self) -> Callable[[str], list[str]]:
