@@ -11,12 +11,14 @@ def judge(validation: Validation, threshold: float, *, insist: bool = False) -> 
     """The verdict on a candidate and its reason.
 
     Promoted when its hold-out mean is at least `threshold` and not below the incumbent's on the same examples; with
-    `insist`, always.
+    `insist`, unless it is proven to be worse than the incumbent.
     """
     promoted, reason = _judge(validation, threshold)
-    if insist and not promoted:
-        return True, f"{reason}, but no other version can answer when the allowance of remote calls is spent"
-    return promoted, reason
+    if promoted or not insist:
+        return promoted, reason
+    if validation.gain_high is not None and validation.gain_high < 0.0:
+        return False, f"{reason}, and that is proven"
+    return True, f"{reason}, which proves nothing; every call has to teach, as there is an allowance of them"
 
 
 def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:
