@@ -1,7 +1,8 @@
 """Which part of the data set an input belongs to: decided by its content alone, for ever.
 
-The split hashes the normalised input with the task's salt, so the same question lands in the same part however
-often it is asked, in whatever spacing, and no state has to remember it.
+The split hashes the input's fingerprint (`apprentice.duplicates`) with the task's salt, so the same question lands in
+the same part however often it is asked, in whatever spelling, and no state has to remember it. Up to 0.3 it hashed
+`input_hash`; examples of that time keep their part, and what is too much like a hold-out one is not trained on.
 """
 
 import hashlib
@@ -28,13 +29,13 @@ def input_hash(input: dict[str, Any]) -> str:
     return hashlib.sha256(normalise(input).encode("ascii")).hexdigest()
 
 
-def split(input_hash: str, salt: str, holdout_fraction: float) -> Split:
+def split(fingerprint: str, salt: str, holdout_fraction: float) -> Split:
     """The part of the data set that an input belongs to.
 
     The salted hash is uniform in [0, 1); below `holdout_fraction` it is hold-out. A larger fraction only moves
     inputs out of training, never a hold-out input into it.
     """
-    digest = hashlib.sha256(f"{salt}:{input_hash}".encode()).digest()
+    digest = hashlib.sha256(f"{salt}:{fingerprint}".encode()).digest()
     uniform = (int.from_bytes(digest[:8]) >> 11) / _EXACT_FLOAT
     return Split.HOLDOUT if uniform < holdout_fraction else Split.TRAIN
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from apprentice import (
     batching,
+    gold,
     opinions,
     overview,
     rollback,
@@ -30,6 +31,7 @@ from apprentice.messages import (
     FineTuneOutcome,
     ForceRemote,
     Freeze,
+    Gold,
     Opinion,
     Order,
     Outcome,
@@ -90,6 +92,7 @@ class Lifecycle:
         if not self.state.examples:
             self.state.examples, self.state.holdout = standing.examples, standing.holdout
             self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
+        self.state.gold = standing.gold
         self.state.batches.number = max(self.state.batches.number, standing.last_batch)
         if not self.state.requests:
             self.accounts.recover(standing.spent, now)
@@ -150,6 +153,9 @@ class Lifecycle:
                 actions = self._request(outcome, now)
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
+            case Gold():
+                self.state.gold = outcome
+                return []
             case Opinion():
                 return self.opinions.heard(outcome, now)
             case BatchOutcome():
@@ -187,14 +193,13 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        if outcome.local is not None and isinstance(self.judge, Judge):
-            self.judge.see(outcome.local.confidence, outcome.local.version)
+        seen = outcome.local is not None and isinstance(self.judge, Judge) and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
         if unusable and route is not None:
             self._compared(0.0, route, None, route.version)
-        scored = outcome.score is not None or unusable
+        scored = outcome.score is not None or unusable or seen
         actions = self.judge.judge(now) if scored or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:
@@ -238,7 +243,7 @@ class Lifecycle:
         if outcome.number != state.training:
             return []  # a repeat, or one that was given up
         state.training = None
-        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout)
+        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout + outcome.left_out)
         reason = outcome.reason[:REASON_KEPT]
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
@@ -302,6 +307,7 @@ class Lifecycle:
             self.collecting.drop()
         if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
             self.opinions.forget()
+            self.state.gold = gold.without_teacher(self.state.gold)
         self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from apprentice.datasets import input_hash, split
+from apprentice.duplicates import Sketch, Twins, fingerprint_of, sketch
 from apprentice.evaluators import Evaluator
 from apprentice.messages import Comparison, FineTuneOutcome, FineTuneRequest, Split, Validation
 from apprentice.promotion import judge
@@ -43,6 +44,7 @@ class Part:
     inputs: list[Json] = field(default_factory=list)
     outputs: list[Json] = field(default_factory=list)
     fair: list[bool] = field(default_factory=list)
+    sketches: list[Sketch] = field(default_factory=list)
 
 
 class SimulatedTraining:
@@ -53,6 +55,7 @@ class SimulatedTraining:
         self._train = train
         self._evaluator = evaluator
         self._seen: set[str] = set()
+        self._twins, self._held = Twins(), 0
         self._parts = {part: Part() for part in Split}
         self._versions: dict[int, Predictor] = {}
         self._scores: dict[int, list[Comparison]] = {}
@@ -63,10 +66,12 @@ class SimulatedTraining:
         if hashed in self._seen:
             return None
         self._seen.add(hashed)
-        part = split(hashed, self._settings.holdout_salt, self._settings.local.holdout_fraction)
+        drawn = sketch(input)
+        part = split(fingerprint_of(drawn), self._settings.holdout_salt, self._settings.local.holdout_fraction)
         self._parts[part].inputs.append(input)
         self._parts[part].outputs.append(output)
         self._parts[part].fair.append(fair)
+        self._parts[part].sketches.append(drawn)
         return part
 
     def sizes(self) -> tuple[int, int]:
@@ -80,9 +85,9 @@ class SimulatedTraining:
     def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int]) -> FineTuneOutcome:
         """Train and judge a version on the examples of a snapshot."""
         size, holdout = snapshot
-        part = self._parts[Split.TRAIN]
+        inputs, outputs = self._apart(size, holdout)
         try:
-            self._versions[request.number] = self._train(part.inputs[:size], part.outputs[:size], request.number)
+            self._versions[request.number] = self._train(inputs, outputs, request.number)
         except ValueError as error:
             return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
         validation = self._validate(request, holdout)
@@ -91,6 +96,16 @@ class SimulatedTraining:
         return FineTuneOutcome(
             number=request.number, promoted=promoted, reason=reason, train=size, holdout=holdout, validation=validation
         )
+
+    def _apart(self, size: int, holdout: int) -> tuple[list[Json], list[Json]]:
+        """Inputs and outputs of the first `size` training examples, without near-duplicates of hold-out ones."""
+        part, held = self._parts[Split.TRAIN], self._parts[Split.HOLDOUT]
+        while self._held < holdout:
+            self._twins.add(held.sketches[self._held])
+            self._held += 1
+        keeps = self._twins.apart(part.sketches[:size])
+        kept = [n for n in range(size) if keeps(part.sketches[n])]
+        return [part.inputs[n] for n in kept], [part.outputs[n] for n in kept]
 
     def _validate(self, request: FineTuneRequest, holdout: int) -> Validation:
         candidate = self._scored(request.number, holdout)

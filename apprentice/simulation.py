@@ -8,7 +8,7 @@ that was current when it came.
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +22,7 @@ from apprentice.messages import (
     Action,
     Answer,
     FineTuneRequest,
+    Phase,
     RequestOutcome,
     Route,
     RouteReason,
@@ -45,7 +46,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class SimulatedRequest:
-    """What the caller would have got. `output` and `served_by` are None where `error` names why there is no answer."""
+    """What the caller would have got. `output` and `served_by` are None where `error` names why there is no answer.
+
+    `agreement` is the output's with the recorded one, `remote_cost` what asking the remote model takes, `phase` the
+    one that the task was in afterwards.
+    """
 
     request_id: str
     output: Json | None
@@ -53,6 +58,9 @@ class SimulatedRequest:
     degraded: bool
     cost: Decimal
     error: str | None = None
+    agreement: float | None = None
+    remote_cost: Decimal = Decimal(0)
+    phase: Phase = Phase.COLLECTING
 
 
 @dataclass(frozen=True)
@@ -110,12 +118,10 @@ class Simulation:
         for row in traffic:
             self._by_the_clock()
             served = self._serve(row)
-            self._tally.add(
-                local=served.served_by is Source.LOCAL,
-                agreement=None if served.output is None else self._evaluator(served.output, row.output),
-                remote_cost=self._cost(row),
-            )
-            yield served
+            agreement = None if served.output is None else self._evaluator(served.output, row.output)
+            cost = self._cost(row)
+            self._tally.add(local=served.served_by is Source.LOCAL, agreement=agreement, remote_cost=cost)
+            yield replace(served, agreement=agreement, remote_cost=cost, phase=self.brain.state.phase)
             self._now += self._step
 
     def forecast(self) -> Forecast:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from apprentice.allowance.state import AllowanceState
 from apprentice.batching import Batches
 from apprentice.budget import Ledger
-from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
+from apprentice.messages import Alert, Comparison, Gold, HistoryPoint, Phase, Troubled, VersionStatus
 from apprentice.outage import LocalHealth
 from apprentice.purse import Grants
 from apprentice.quality.evidence import Evidence
@@ -83,6 +83,7 @@ class LifecycleState(BaseModel):
     opinions: int = 0
     opinions_agreed: float = 0.0
     opinions_spend: Decimal = Decimal(0)
+    gold: Gold = Field(default_factory=Gold)
 
     # The story.
     history: list[HistoryPoint] = []
@@ -99,7 +100,7 @@ class LifecycleState(BaseModel):
         self.examples = self.holdout = self.trained_examples = 0
         self.rate, self.defer_below = 1.0, 1.0
         self.outdated, self.health = self.fine_tunes, LocalHealth()
-        self.begun = False
+        self.begun, self.gold = False, Gold()
 
     def remember(self, point: HistoryPoint) -> None:
         """Keep a point of the story; when there are too many, every second one goes and the stride doubles."""

@@ -234,6 +234,8 @@ class Serving:
             reserved=route.reserved,
             fair=route.fair,
             copy_of=copy_of,
+            reason=route.reason,
+            propensity=route.propensity,
         )
         await self.burst.wait(len(call.model_dump_json().encode()))
         asking = policies.asking(settings.remote)
@@ -269,6 +271,8 @@ class Serving:
             serves=not route.remote,
             defer_below=0.0 if route.degraded else route.defer_below,
             degraded=route.degraded,
+            reason=route.reason,
+            propensity=route.propensity,
             proven=route.proven,
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)

@@ -45,7 +45,9 @@ class AskLocal:
         degraded = call.degraded or (answer.confidence or 0.0) < call.proven
         if call.serves and (answer.confidence or 0.0) >= call.defer_below:
             written = await self._store.journal.served_locally(
-                request.task, request.request_id, hashed, answer, degraded, self._clock(), call.admission
+                *(request.task, request.request_id, hashed, answer, degraded, self._clock(), call.admission),
+                reason=None if call.reason is None else call.reason.value,
+                propensity=call.propensity,
             )
             answer = written.answer
         return Reply(answer=answer, degraded=degraded)

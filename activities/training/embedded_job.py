@@ -55,7 +55,8 @@ def train(order: Order, folder: JobFolder) -> None:
 
     settings = TaskSettings.model_validate(order.settings)
     agrees = agreement(settings)
-    student = Student.fit(inputs, outputs, settings.output_schema, seed=order.version, agrees=agrees)
+    sentences = settings.local.base_model
+    student = Student.fit(inputs, outputs, settings.output_schema, order.version, agrees, sentences)
     shutil.rmtree(folder.draft, ignore_errors=True)
     student.save(folder.draft)
     os.rename(folder.draft, folder.result)
@@ -73,7 +74,10 @@ def main(order_file: Path, lock: int) -> int:
     except Exception as error:
         traceback.print_exc()
         # A library's message may quote the data, so only our own are passed on.
-        said = str(error) if isinstance(error, DatasetError) else f"{type(error).__name__}; see {folder.log_file}"
+        from activities.local.embedded.sentences import NoSentenceModel
+
+        ours = isinstance(error, DatasetError | NoSentenceModel)
+        said = str(error) if ours else f"{type(error).__name__}; see {folder.log_file}"
         folder.fail(Failure(status=TrainingStatus.FAILED, error=said[:LONGEST_ERROR]))
         return 1
     return 0

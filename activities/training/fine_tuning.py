@@ -1,6 +1,7 @@
 """The activities of a fine-tune: freeze the data set, train, validate on the hold-out set, record the verdict."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from activities.store import Store
 from activities.training.holdout import HoldOut
 from activities.training.registry import TRAINING_RUNNERS
 from apprentice import prompts
+from apprentice.duplicates import Sketch, Twins, sketch
 from apprentice.evaluators import EvaluatorError
 from apprentice.messages import (
     Comparison,
@@ -32,6 +34,8 @@ from apprentice.validation import summarise
 
 POLL_SECONDS = 0.2
 LONGEST_POLL_SECONDS = 10.0
+BREATH = 20
+"""Examples looked at before requests have their turn on the loop: about a millisecond."""
 
 
 class FineTuning:
@@ -43,8 +47,11 @@ class FineTuning:
         self._holdout = HoldOut(store, models, scorer)
 
     @activity.defn(name="snapshot_dataset")
-    async def snapshot_dataset(self, task: str, schema_version: int) -> DatasetRef:
-        return await self._store.examples.snapshot(task, schema_version)
+    async def snapshot_dataset(self, task: str, schema_version: int, settings_digest: str | None = None) -> DatasetRef:
+        """A workflow that began under an earlier release does not say under which settings."""
+        quality = None if settings_digest is None else (await self._store.settings.get(settings_digest)).quality
+        leaves_out = quality is not None and quality.disputed == "leave_out"
+        return await self._store.examples.snapshot(task, schema_version, leave_out_disputed=leaves_out)
 
     @activity.defn(name="train")
     async def train(self, request: TrainingRequest) -> TrainingJob:
@@ -85,9 +92,31 @@ class FineTuning:
         await self._store.versions.put(task, version)
 
     async def _dataset(self, request: TrainingRequest, settings: TaskSettings) -> Path:
-        """The training part as a file beside the models; the hold-out part never leaves the store."""
-        file = Path(settings.local.model_dir) / request.task / "datasets" / f"{request.dataset.last_id}.jsonl"
+        """The training part as a file beside the models; the hold-out part never leaves the store.
+
+        Nor does it hold anything that is too much like a hold-out input.
+        """
+        file = Path(settings.local.model_dir) / request.task / "datasets" / f"{_name(request.dataset)}.jsonl"
         if not file.exists():
             await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-            await self._store.examples.export(request.dataset, Split.TRAIN, file)
+            keeps = await self._apart(request.dataset)
+            export = self._store.examples.export
+            await export(request.dataset, Split.TRAIN, file, lambda input: keeps(sketch(input)))
         return file
+
+    async def _apart(self, ref: DatasetRef) -> Callable[[Sketch], bool]:
+        """What tells which inputs of a frozen data set may be trained on. All its sketches are in memory meanwhile."""
+        held, training = Twins(), list[Sketch]()
+        async for page in self._store.examples.held_out(ref):
+            await asyncio.to_thread(held.take, page)
+        async for example in self._store.examples.read(ref, Split.TRAIN):
+            training.append(sketch(example.input))
+            if len(training) % BREATH == 0:
+                await asyncio.sleep(0)
+        return await asyncio.to_thread(held.apart, training)
+
+
+def _name(dataset: DatasetRef) -> str:
+    """Other names for other contents: a file that is there is not written again."""
+    amended = f"-{dataset.last_amendment}" if dataset.last_amendment else ""
+    return f"{dataset.last_id}{amended}{'-undisputed' if dataset.leaves_out_disputed else ''}"

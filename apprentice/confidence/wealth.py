@@ -9,15 +9,18 @@ fractions of what a bet may risk: nobody has to know beforehand how good the mea
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from operator import add
 
 from pydantic import BaseModel, ConfigDict
 
 # Of what may be risked. For scores of 0 and 1 and a target m, a true mean p is best bet on with (p - m) / (1 - m):
-# the whole range is worth a bet. Below 0.02 a proof takes more observations than a version lives to see.
-FRACTIONS = (0.02, 0.04, 0.07, 0.12, 0.2, 0.3, 0.42, 0.55, 0.68, 0.8, 0.9, 0.97)
-LOG_WEIGHTS = (-math.log(len(FRACTIONS)),) * len(FRACTIONS)
+# the whole range is worth a bet. Below 0.02 a proof takes more observations than a version lives to see. More fractions
+# than these gain nothing; the shares lean to large ones, whose proofs are the short ones.
+FRACTIONS = (0.02, 0.05, 0.1, 0.18, 0.3, 0.45, 0.62, 0.8, 0.96)
+_SHARES = (3, 5, 8, 10, 10, 10, 10, 12, 20)
+LOG_SHARES = tuple(math.log(share / sum(_SHARES)) for share in _SHARES)
 
 # Capital is counted in whole units of this many nats: exact under addition, short in JSON. Always rounded down, so that
 # no rounding ever helps a proof; at 100,000 observations it has cost at most 1 nat.
@@ -42,14 +45,13 @@ class Wealth(BaseModel):
         self.capital = list(map(add, self.capital, _settled(gain, worst)))
 
     def log(self) -> float:
-        """Log of the wealth: at `log(1 / alpha)` or above, ever, the mean is above 0 at level `1 - alpha`."""
-        logs = [weight + UNIT * capital for weight, capital in zip(LOG_WEIGHTS, self.capital, strict=True)]
-        top = max(logs)
-        return top + math.log(math.fsum(math.exp(log - top) for log in logs))
+        """Log of the wealth: at `proof(alpha)` or above, ever, the mean is above 0 at level `1 - alpha`."""
+        return mixed(LOG_SHARES, [UNIT * capital for capital in self.capital])
 
     def needed(self, required: float) -> int | None:
         """About how many more gains like those seen until `log` is at `required`; None if it will never get there."""
-        return self._until(required, [UNIT * capital / self.n for capital in self.capital] if self.n else [])
+        logs = [UNIT * capital for capital in self.capital]
+        return wait(required, LOG_SHARES, logs, [log / max(1, self.n) for log in logs])
 
     def needed_at(self, required: float, mean: float, worst: float, best: float) -> int | None:
         """The same if gains are worth `mean` from now on, in [-worst, best], and vary as much as they can."""
@@ -57,17 +59,27 @@ class Wealth(BaseModel):
             return None
         won = min(1.0, (mean + worst) / (best + worst))
         rates = [won * math.log1p(f * best / worst) + (1 - won) * math.log1p(-f) for f in FRACTIONS]
-        return self._until(required, rates)
+        return wait(required, LOG_SHARES, [UNIT * capital for capital in self.capital], rates)
 
-    def _until(self, required: float, rates: list[float]) -> int | None:
-        if self.log() >= required:
-            return 0
-        waits = [
-            (required - weight - UNIT * capital) / rate
-            for weight, capital, rate in zip(LOG_WEIGHTS, self.capital, rates, strict=False)
-            if rate > 0
-        ]
-        return max(1, math.ceil(min(waits))) if waits else None
+
+def mixed(log_shares: Sequence[float], logs: Sequence[float]) -> float:
+    """Log of the whole wealth, from the log of each bet's share at the start and of what the bet made of 1."""
+    parts = list(map(add, log_shares, logs))
+    top: float = max(parts)
+    return top + math.log(math.fsum(math.exp(part - top) for part in parts))
+
+
+def wait(required: float, log_shares: Sequence[float], logs: Sequence[float], rates: Sequence[float]) -> int | None:
+    """Steps until the bet that is there first brings the wealth to `required`, each growing at its rate."""
+    if mixed(log_shares, logs) >= required:
+        return 0
+    growing = [(required - s - log) / rate for s, log, rate in zip(log_shares, logs, rates, strict=True) if rate > 0]
+    return max(1, math.ceil(min(growing))) if growing else None
+
+
+def proof(alpha: float) -> float:
+    """The log of wealth that is proof at level `1 - alpha`, `alpha` in (0, 1)."""
+    return -math.log(alpha)
 
 
 @lru_cache(maxsize=256)

@@ -15,9 +15,10 @@ def complete(task: TaskSettings, folder: Path) -> TaskSettings:
 
 
 def _complete_local(local: LocalSettings, folder: Path) -> LocalSettings:
-    """A base model of llama.cpp's is a file, if it is called so; any other is a name."""
+    """A base model of llama.cpp's is a file, if it is called so, embedded's a folder, with a dot first; else a name."""
     base = local.base_model
-    if base and local.backend == "llama_cpp" and base.endswith(".gguf"):
+    named = local.backend == "llama_cpp" and base and base.endswith(".gguf")
+    if base and (named or (local.backend == "embedded" and base.startswith("."))):
         base = _absolute(folder, base)
     return local.model_copy(update={"model_dir": _absolute(folder, local.model_dir), "base_model": base})
 

@@ -4,45 +4,86 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from apprentice.before_0_4 import shift
-from apprentice.messages import Comparison
-from apprentice.quality.ladder import Ladder, Rung
+from apprentice.confidence.change import Change, Watch
+from apprentice.confidence.inputs import InputChange, InputWatch
+from apprentice.confidence.promise import Promise
+from apprentice.confidence.sequence import ConfidenceSequence
+from apprentice.messages import Answer, Comparison, Interval
+from apprentice.quality.ladder import Ladder, Rung, Scope
 from apprentice.settings import TaskSettings
 
 
 class Evidence(BaseModel):
-    """Grows by one comparison at a time; small, however many there were."""
+    """Grows by one comparison at a time; small, however many there were.
+
+    `agreement` is over all traffic, of fair comparisons. Of the watches, `course` looks for a fall of that agreement
+    from its own level, `served` for one of what is served locally below the target, `inputs` for other inputs than
+    before.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    ladder: Ladder = Field(default_factory=lambda: Ladder.begin([], "local"))
-    fair: int = 0
-    breach: float = 0.0
+    target: float
+    scope: Scope
+    ladder: Ladder
+    agreement: ConfidenceSequence = Field(default_factory=ConfidenceSequence)
+    course: Watch = Field(default_factory=Watch)
+    served: Promise = Field(default_factory=Promise)
+    inputs: InputWatch = Field(default_factory=InputWatch)
 
     @classmethod
     def of(cls, comparisons: Sequence[Comparison], settings: TaskSettings) -> "Evidence":
-        """From comparisons that nobody has looked at yet to decide anything by; of its hold-out, mostly."""
+        """From fair comparisons; of its hold-out, mostly."""
         confidences = [one.confidence for one in comparisons if one.confidence is not None]
-        begun = cls(ladder=Ladder.begin(confidences, settings.quality.scope))
+        scope = settings.quality.scope
+        begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
         for one in comparisons:
             begun.ladder.see(one.confidence)
-            begun.learn(one, settings, fair=True)
+            begun.ladder.learn(one, begun.target, scope)
+            begun.agreement.add(one.score)
+        begun.course.restart([one.score for one in comparisons])
         return begun
 
-    def learn(self, comparison: Comparison, settings: TaskSettings, *, fair: bool) -> None:
-        """Take in one more. `fair`: a coin chose it before anyone looked at the request."""
-        self.fair += fair
-        self.ladder.learn(comparison, settings.quality_target, settings.quality.scope)
+    def see(self, answer: Answer) -> InputChange | None:
+        """Take in an answer of the version, compared or not; whether inputs are proven to be others than before."""
+        self.ladder.see(answer.confidence)
+        return self.inputs.see(answer.novelty, answer.confidence)
 
-    def watch(self, comparison: Comparison, settings: TaskSettings) -> None:
-        """An answer that was sure enough to be served was checked: does the promise hold?"""
-        self.breach = shift.step(self.breach, comparison.score, settings.quality_target)
+    def learn(self, comparison: Comparison, *, fair: bool, serves: bool) -> Change | None:
+        """Take in one more comparison; whether it proves that the agreement fell from its level.
+
+        `fair`: a coin chose it before anyone looked at the request. `serves`: the answer was sure enough to be served.
+        """
+        self.ladder.learn(comparison, self.target, self.scope)
+        if serves:
+            self.served.learn(comparison.score, self.target)
+        if not fair:
+            return None
+        self.agreement.add(comparison.score)
+        return self.course.learn(comparison.score)
 
     @property
     def broken(self) -> bool:
-        """Whether it is proven that what is served has fallen below the target."""
-        return shift.proven(self.breach)
+        """Whether it is proven that what is served locally has fallen below the target."""
+        return self.served.broken()
 
-    def rungs(self, settings: TaskSettings) -> list[Rung]:
-        """From the strictest down."""
-        return self.ladder.rungs(settings.quality_target, settings.quality.confidence, settings.quality.scope)
+    @property
+    def suspicion(self) -> float:
+        """0 where nothing points to a fall of quality, 1 where it is proven."""
+        return max(self.course.suspicion(), self.served.suspicion())
+
+    def correlation(self) -> Interval | None:
+        """Agreement on all traffic, with bounds that hold at every look; None without a comparison."""
+        mean = self.agreement.mean()
+        if mean is None:
+            return None
+        low, high = self.agreement.interval()
+        return Interval(mean=mean, low=min(low, mean), high=max(high, mean), n=self.agreement.n)
+
+    def concerns(self, settings: TaskSettings) -> bool:
+        """Whether it is about what these settings promise; another confidence only asks for more or less of it."""
+        return (self.target, self.scope) == (settings.quality_target, settings.quality.scope)
+
+    def rungs(self, confidence: float) -> list[Rung]:
+        """From the strictest down, as far as they are proven with a confidence in (0, 1)."""
+        return self.ladder.rungs(confidence, self.scope)

@@ -48,14 +48,12 @@ class Rung:
 
     `share` of the requests would be answered locally; `agreement` is how well what the promise is about agrees, None
     if nothing is known; `excess` is by how much the log of the wealth is above what a proof needs: proven from 0 on.
-    `needed` is about how many more comparisons, of any requests, a proof needs; None if it will never get there.
     """
 
     confidence: float
     share: float
     agreement: float | None
     excess: float
-    needed: int | None
 
     @property
     def proven(self) -> bool:
@@ -101,8 +99,8 @@ class Ladder(BaseModel):
         for at, wealth in enumerate(self.wealth):
             wealth.bet(served if at <= place else deferred, target)
 
-    def rungs(self, target: float, confidence: float, scope: Scope) -> list[Rung]:
-        """All rungs from the strictest down, judged at a target and with a confidence in (0, 1)."""
+    def rungs(self, confidence: float, scope: Scope) -> list[Rung]:
+        """All rungs from the strictest down, judged with a confidence in (0, 1)."""
         found = []
         everything, carried = max(1, sum(self.seen)), 0.0
         seen, weight, score = 0, 0.0, 0.0
@@ -117,12 +115,16 @@ class Ladder(BaseModel):
             agreement = score / weight if weight else None
             if scope == "served" and whole:
                 agreement = 1.0 - (weight - score) / whole
-            share = seen / everything
-            needed = self.wealth[place].needed(required) if level > 0 else None
-            if needed and scope == "local":
-                needed = math.ceil(needed / share) if share else None
-            found.append(Rung(RUNGS[place], share, agreement, excess, needed))
+            found.append(Rung(RUNGS[place], seen / everything, agreement, excess))
         return found
+
+    def needed(self, rung: Rung, scope: Scope) -> int | None:
+        """About how many more comparisons, of any requests, prove a rung; None if it will never get there."""
+        wealth = self.wealth[RUNGS.index(rung.confidence)]
+        more = wealth.needed(wealth.log() - rung.excess) if math.isfinite(rung.excess) else None
+        if not more or scope == "served":
+            return more
+        return math.ceil(more / rung.share) if rung.share else None
 
 
 def _place(confidence: float | None) -> int:

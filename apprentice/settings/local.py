@@ -14,7 +14,9 @@ class LocalSettings(Settings):
 
     backend: Literal["embedded", "ollama", "vllm", "llama_cpp"] = "embedded"
     base_model: str | None = Field(
-        None, description="what is fine-tuned, as its server names it (llama3.1:8b); the embedded model has none"
+        None,
+        description="what is fine-tuned, as its server names it (llama3.1:8b); embedded: a sentence model of this "
+        "machine (a folder, or a name in the Hugging Face cache), used where it helps; needs the extra `semantic`",
     )
     fine_tune_backend: Literal["embedded", "few_shot"] = Field(
         "embedded", description="few_shot: the server's base model is shown the most telling of the examples"

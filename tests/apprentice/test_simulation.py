@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apprentice.datasets import input_hash, split
+from apprentice.datasets import split
+from apprentice.duplicates import fingerprint
 from apprentice.evaluators import build
 from apprentice.messages import Phase, Source, Split
 from apprentice.settings import (
@@ -40,7 +41,7 @@ class Memory:
 
     def __init__(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         self.labels = {input["kind"]: output["label"] for input, output in zip(inputs, outputs, strict=True)}
-        self.inputs = [input_hash(input) for input in inputs]
+        self.inputs = [fingerprint(input) for input in inputs]
 
     def predict_many(self, inputs: list[dict[str, Any]]) -> list[Guess]:
         return [
@@ -111,7 +112,7 @@ def test_the_same_seed_gives_the_same_rows() -> None:
 def test_no_model_knows_an_example_before_it_was_asked_or_ever_a_hold_out_one() -> None:
     # Nothing but collecting, so that there are many fine-tunes.
     rows, used = traffic(600), task(confidence_thresholds=ConfidenceThresholds(phase2_to_phase3=0.9999))
-    hashes = {input_hash(row.input): n for n, row in enumerate(rows)}
+    hashes = {fingerprint(row.input): n for n, row in enumerate(rows)}
     trained: list[tuple[int, Memory]] = []
     position = 0
 
@@ -162,7 +163,7 @@ def test_when_the_allowance_is_spent_the_local_model_learns_from_all_of_it_and_s
     assert run.forecast.failed == 0
     assert [row.served_by for row in run.served] == [Source.REMOTE] * calls + [Source.LOCAL] * (500 - calls)
     assert all(row.degraded for row in run.served[calls:])
-    hashes = [input_hash(row.input) for row in traffic(calls)]
+    hashes = [fingerprint(row.input) for row in traffic(calls)]
     trained = [one for one in hashes if split(one, used.holdout_salt, used.local.holdout_fraction) is Split.TRAIN]
     assert run.trained[-1].inputs == trained
 

@@ -68,7 +68,16 @@ class Embedded:
         """What is installed."""
         if not await self.healthy():
             raise ServerDown("scikit-learn is not installed; install apprentice with the extra `embedded`")
-        return f"embedded: scikit-learn {importlib.metadata.version('scikit-learn')} is installed"
+        told = f"embedded: scikit-learn {importlib.metadata.version('scikit-learn')} is installed"
+        if base := self._settings.local.base_model:
+            from activities.local.embedded.sentences import NoSentenceModel, sentence_model
+
+            try:
+                await asyncio.to_thread(sentence_model, base)
+            except NoSentenceModel as error:
+                raise ServerDown(str(error)) from error
+            told += f", the sentence model {base} is here"
+        return told
 
     async def _student(self, version: int) -> "Student":
         """The version, loaded at most once however many ask for it; requests in flight keep the ones they hold."""
@@ -89,15 +98,16 @@ class Embedded:
         path = version_dir(self._settings, version)
         try:
             # scikit-learn takes a second to import: only workers that serve it pay, and never on the event loop.
+            from activities.local.embedded.sentences import NoSentenceModel
             from activities.local.embedded.student import Student, UnreadableModel
         except ImportError as error:
             reason = "scikit-learn is not installed; install apprentice with the extra `embedded`"
             raise ModelUnavailable(self._settings.name, version, reason) from error
         try:
             student = Student.load(path)
-        except UnreadableModel as error:
+            student.predict({})
+        except (UnreadableModel, NoSentenceModel) as error:
             raise ModelUnavailable(self._settings.name, version, str(error)) from error
-        student.predict({})
         return student
 
 

@@ -54,7 +54,7 @@ class Calibrator:
 
     @classmethod
     def fit(cls, evidence: Floats, correct: Booleans, agreed: Booleans) -> "Calibrator":
-        """Shapes: evidence (rows, heads, 2), correct (rows, heads), agreed (rows,) for the whole record."""
+        """Shapes: evidence (rows, heads, kinds), correct (rows, heads), agreed (rows,) for the whole record."""
         heads = tuple(Platt.fit(evidence[:, h], correct[:, h]) for h in range(evidence.shape[1]))
         inner = _log_probabilities(heads, evidence)
         record = Platt.fit(inner, agreed)

@@ -1,16 +1,19 @@
 """The models of all output fields, fitted together on encoded rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from activities.local.embedded.features import PRUNE_FROM, Features, texts
 from activities.local.embedded.fields import UNKNOWN, Leaf
-from activities.local.embedded.heads import Constant, Head, HeadClass, choose
-from activities.local.embedded.learners import Floats, Ints, Matrix
+from activities.local.embedded.heads import EVIDENCE, Categorical, Constant, Head, HeadClass, choose
+from activities.local.embedded.learners import Floats, Ints, Matrix, matrix_of
+from activities.local.embedded.recipes import Recipe
 from activities.local.embedded.spans import Tagger, is_span_field
 from activities.local.embedded.tokens import Sentence, TokenFeatures
+
+NO_TOKENS = matrix_of((), 0)
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,24 @@ class Encoder:
     token_features: TokenFeatures | None
 
     @classmethod
-    def fit(cls, inputs: list[dict[str, Any]], tagged_paths: tuple[str, ...]) -> tuple["Encoder", Rows]:
-        features, matrix = Features.fit(inputs)
+    def fit(
+        cls, inputs: list[dict[str, Any]], tagged_paths: tuple[str, ...], sentences: str | None = None
+    ) -> tuple["Encoder", Rows]:
+        features, matrix = Features.fit(inputs, sentences)
         if not tagged_paths:
-            return cls(features, None), Rows(matrix, [[] for _ in inputs], matrix[:0])
+            return cls(features, None), Rows(matrix, [[] for _ in inputs], NO_TOKENS)
         token_features = TokenFeatures.fit(inputs, tagged_paths, 2 if len(inputs) >= PRUNE_FROM else 1)
         return cls(features, token_features), Rows(matrix, *token_features.encode(inputs))
+
+    def narrowed(self, rows: Rows, words: bool, sentences: bool) -> tuple["Encoder", Rows]:
+        """Without the terms, or without the sentence vectors."""
+        features, columns = self.features.kept(words, sentences)
+        return replace(self, features=features), replace(rows, matrix=rows.matrix[:, columns])
 
     def encode(self, inputs: list[dict[str, Any]]) -> Rows:
         matrix = self.features.matrix(inputs)
         if self.token_features is None:
-            return Rows(matrix, [[] for _ in inputs], matrix[:0])
+            return Rows(matrix, [[] for _ in inputs], NO_TOKENS)
         return Rows(matrix, *self.token_features.encode(inputs))
 
 
@@ -55,6 +65,7 @@ class Plan:
     spans: tuple[int, ...]
     heads: tuple[tuple[int, HeadClass], ...]
     tagged_paths: tuple[str, ...]
+    recipes: dict[int, Recipe] = field(default_factory=dict)
 
     @classmethod
     def make(cls, leaves: list[Leaf], columns: list[list[Any]], inputs: list[dict[str, Any]]) -> "Plan":
@@ -70,6 +81,28 @@ class Plan:
                 heads.append((at, choose(leaf, values)))
         wanted = [columns[at] for at in spans]
         return cls(tuple(leaves), tuple(spans), tuple(heads), _holding_paths(wanted, inputs))
+
+    def describes_best(self, rows: Rows, columns: list[list[Any]], dimensions: int, seed: int) -> tuple[bool, bool]:
+        """Whether to describe inputs by (words, sentence vectors): what suits the categorical fields best."""
+        areas = {(True, False): 0.0, (True, True): 0.0, (False, True): 0.0}
+        for at, kind in self.heads:
+            known = _known(columns[at])
+            if kind is Categorical and len(known):
+                matrix, values = rows.matrix[known], [columns[at][row] for row in known]
+                end = matrix.shape[1] - dimensions
+                for words, sentences in areas:
+                    part = matrix[:, : end if not sentences else None] if words else matrix[:, end:]
+                    areas[words, sentences] += Categorical.trial(part, values, seed)[1]
+        return min(areas, key=lambda one: areas[one])
+
+    def tried(self, rows: Rows, columns: list[list[Any]], seed: int) -> "Plan":
+        """With the recipes that suit the categorical fields best."""
+        recipes = {}
+        for at, kind in self.heads:
+            known = _known(columns[at])
+            if kind is Categorical and len(known):
+                recipes[at] = Categorical.trial(rows.matrix[known], [columns[at][row] for row in known], seed)[0]
+        return replace(self, recipes=recipes)
 
 
 def _holding_paths(columns: list[list[Any]], inputs: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -94,7 +127,9 @@ class Ensemble:
 
     @classmethod
     def fit(cls, plan: Plan, rows: Rows, columns: list[list[Any]], seed: int) -> "Ensemble":
-        heads = [_fit_head(kind, rows, plan.leaves[at], columns[at], seed) for at, kind in plan.heads]
+        heads = [
+            _fit_head(kind, rows, plan.leaves[at], columns[at], seed, plan.recipes.get(at)) for at, kind in plan.heads
+        ]
         tagger = None
         if plan.spans:
             values = [[None if value is UNKNOWN else value for value in columns[at]] for at in plan.spans]
@@ -107,17 +142,19 @@ class Ensemble:
         return cls(plan, tuple(heads), tagger, tuple(value for one in fallbacks for value in one))
 
     def predict(self, rows: Rows) -> tuple[list[list[Any]], Floats]:
-        """Values (rows x fields, all valid for the schema) and evidence, shape (rows, heads, 2)."""
+        """Values (rows x fields, all valid for the schema) and evidence, shape (rows, heads, EVIDENCE)."""
         count = rows.matrix.shape[0]
         values: list[list[Any]] = [list(self.fallbacks) for _ in range(count)]
-        evidence = [np.zeros((count, 2))] if not self.heads and not self.tagger else []
+        evidence = [np.zeros((count, EVIDENCE))] if not self.heads and not self.tagger else []
         for (at, _), head in zip(self.plan.heads, self.heads, strict=True):
             column, proof = head.predict(rows.matrix)
             evidence.append(proof)
             self._place(values, [at], [[value] for value in column])
         if self.tagger:
             tagged = [self.tagger.predict(sentences, rows.tokens) for sentences in rows.sentences]
-            evidence.append(np.array([proof for _, proof in tagged]).reshape(count, 2))
+            proofs = np.zeros((count, EVIDENCE))
+            proofs[:, :2] = [proof for _, proof in tagged]
+            evidence.append(proofs)
             self._place(values, list(self.plan.spans), [found for found, _ in tagged])
         return values, np.stack(evidence, axis=1)
 
@@ -134,9 +171,19 @@ class Ensemble:
         return [[at] for at, _ in self.plan.heads] + ([list(self.plan.spans)] if self.tagger else [])
 
 
-def _fit_head(kind: HeadClass, rows: Rows, leaf: Leaf, column: list[Any], seed: int) -> Head:
-    known = np.array([row for row, value in enumerate(column) if value is not UNKNOWN], dtype=np.intp)
+def _fit_head(
+    kind: HeadClass, rows: Rows, leaf: Leaf, column: list[Any], seed: int, recipe: Recipe | None = None
+) -> Head:
+    known = _known(column)
     values = [column[row] for row in known]
     if not values or (kind.__name__ == "Number" and all(value is None for value in values)):
         kind = Constant
-    return kind.fit(rows.matrix[known] if len(known) < len(column) else rows.matrix, leaf, values, seed)
+    matrix = rows.matrix[known] if len(known) < len(column) else rows.matrix
+    if kind is Categorical:
+        return Categorical.fit(matrix, leaf, values, seed, recipe)
+    return kind.fit(matrix, leaf, values, seed)
+
+
+def _known(column: list[Any]) -> Ints:
+    """The rows whose value the schema allows."""
+    return np.array([row for row, value in enumerate(column) if value is not UNKNOWN], dtype=np.intp)

@@ -1,7 +1,7 @@
 """One model for each kind of output field: constant, categorical, number, list of items.
 
-A head predicts values for its rows together with evidence, shape (rows, 2): how far its best answer is ahead. Evidence
-has no unit; `calibration` turns it into probabilities.
+A head predicts values for its rows together with evidence, shape (rows, EVIDENCE): how far its best answer is ahead.
+Evidence has no unit; `calibration` turns it into probabilities.
 """
 
 import json
@@ -13,9 +13,11 @@ import numpy as np
 
 from activities.local.embedded.fields import Leaf
 from activities.local.embedded.learners import Floats, Ints, Linear, Matrix, fit_ridge, fit_svm
+from activities.local.embedded.recipes import PENALTY, Recipe, choose_recipe
 
-PENALTY = 1.0
-"""Of the support vector machines; 0.3 and 2 agreed less with the teacher on the 77-class tickets."""
+EVIDENCE = 4
+SHARPNESS = 4.0
+"""Of the soft maximum over scores whose entropy says between how many classes the answer wavers."""
 MAX_CLASSES = 300
 """Categorical fields predict the most frequent values, so that training time stays bounded."""
 
@@ -43,7 +45,7 @@ class Constant:
         return cls(json.loads(keys.most_common(1)[0][0]) if keys else leaf.default)
 
     def predict(self, matrix: Matrix) -> tuple[list[Any], Floats]:
-        return [self.value] * matrix.shape[0], np.zeros((matrix.shape[0], 2))
+        return [self.value] * matrix.shape[0], np.zeros((matrix.shape[0], EVIDENCE))
 
 
 @dataclass(frozen=True)
@@ -54,22 +56,44 @@ class Categorical:
     linear: Linear
 
     @classmethod
-    def fit(cls, matrix: Matrix, leaf: Leaf, values: list[Any], seed: int) -> "Categorical":
-        keys = [key_of(value) for value in values]
-        ranked = [key for key, _ in Counter(keys).most_common(MAX_CLASSES)]
-        codes = {key: code for code, key in enumerate(ranked)}
-        kept = np.array([row for row, key in enumerate(keys) if key in codes], dtype=np.intp)
-        labels: Ints = np.array([codes[keys[row]] for row in kept], dtype=np.intp)
-        linear = fit_svm(matrix[kept], labels, len(ranked), penalty=PENALTY, seed=seed)
+    def trial(cls, matrix: Matrix, values: list[Any], seed: int) -> tuple[Recipe, float]:
+        """How these values are best learned, and the area under the risk-coverage curve that it reached."""
+        ranked, kept, labels = _coded(values)
+        return choose_recipe(matrix[kept], labels, len(ranked), seed)
+
+    @classmethod
+    def fit(
+        cls, matrix: Matrix, leaf: Leaf, values: list[Any], seed: int, recipe: Recipe | None = None
+    ) -> "Categorical":
+        ranked, kept, labels = _coded(values)
+        linear = (recipe or Recipe()).fit(matrix[kept], labels, len(ranked), seed)
         return cls(tuple(json.loads(key) for key in ranked), linear)
 
     def predict(self, matrix: Matrix) -> tuple[list[Any], Floats]:
         scores = self.linear.scores(matrix)
         best = scores.argmax(axis=1)
         if scores.shape[1] == 1:
-            return [self.classes[0]] * len(best), np.zeros((len(best), 2))
-        top = np.partition(scores, -2, axis=1)[:, -2:]
-        return [self.classes[code] for code in best], np.column_stack([top[:, 1], top[:, 1] - top[:, 0]])
+            return [self.classes[0]] * len(best), np.zeros((len(best), EVIDENCE))
+        return [self.classes[code] for code in best], _evidence(scores)
+
+
+def _coded(values: list[Any]) -> tuple[list[str], Ints, Ints]:
+    """Keys of the classes, the most frequent first; rows that have one of them; their codes."""
+    keys = [key_of(value) for value in values]
+    ranked = [key for key, _ in Counter(keys).most_common(MAX_CLASSES)]
+    codes = {key: code for code, key in enumerate(ranked)}
+    kept = np.array([row for row, key in enumerate(keys) if key in codes], dtype=np.intp)
+    return ranked, kept, np.array([codes[keys[row]] for row in kept], dtype=np.intp)
+
+
+def _evidence(scores: Floats) -> Floats:
+    """Best score, its lead over the second, its soft maximum (as a logarithm), the entropy of the soft maxima."""
+    top = np.partition(scores, -2, axis=1)[:, -2:]
+    odds = SHARPNESS * (scores - top[:, 1:])
+    soft = np.exp(odds)
+    total = soft.sum(axis=1)
+    surest = -np.log(total)
+    return np.column_stack([top[:, 1], top[:, 1] - top[:, 0], surest, -surest - (soft * odds).sum(axis=1) / total])
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,8 @@ class Number:
     def predict(self, matrix: Matrix) -> tuple[list[Any], Floats]:
         raw = self.linear.scores(matrix)[:, 0].clip(self.low, self.high)
         values: list[Any] = [round(number) if self.integer else float(number) for number in raw]
-        evidence = np.column_stack([np.abs(raw - np.round(raw)) if self.integer else raw * 0, raw * 0])
+        evidence = np.zeros((len(raw), EVIDENCE))
+        evidence[:, 0] = np.abs(raw - np.round(raw)) if self.integer else 0.0
         if self.presence:
             there, presence = self.presence.predict(matrix)
             values = [value if given else None for value, given in zip(values, there, strict=True)]
@@ -131,7 +156,9 @@ class ItemList:
         margins = np.column_stack([np.diff(linear.scores(matrix), axis=1)[:, 0] for linear in self.linears])
         values = [[item for item, margin in zip(self.items, row, strict=True) if margin > 0] for row in margins]
         sizes = np.sort(np.abs(margins), axis=1)
-        return values, np.column_stack([sizes[:, 0], sizes[:, : min(3, sizes.shape[1])].mean(axis=1)])
+        evidence = np.zeros((len(sizes), EVIDENCE))
+        evidence[:, 0], evidence[:, 1] = sizes[:, 0], sizes[:, : min(3, sizes.shape[1])].mean(axis=1)
+        return values, evidence
 
 
 type HeadClass = type[Constant] | type[Categorical] | type[Number] | type[ItemList]

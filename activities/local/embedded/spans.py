@@ -6,7 +6,7 @@ scores (Rabiner 1989, "A tutorial on hidden Markov models", III.B-C).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from activities.local.embedded.features import texts
 from activities.local.embedded.fields import Leaf
+from activities.local.embedded.figures import figures, read_figure
 from activities.local.embedded.learners import Floats, Ints, Linear, Matrix, fit_svm
 from activities.local.embedded.tokens import Sentence
 
@@ -23,6 +24,13 @@ TRANSITION: Final = 0.5
 """Scale of tagger scores and of transition log-odds: the best of a grid on 500 and 6,000 recorded bookings."""
 FORBIDDEN: Final = -1e4
 NO_EVIDENCE: Final = (12.0, 4.0)
+FORMS: Final[dict[str, Callable[[str], str]]] = {
+    "as it stands": str,
+    "lower": str.lower,
+    "upper": str.upper,
+    "title": str.title,
+}
+"""How a teacher may write what it took from a text; each field has the one that was seen most."""
 
 
 def is_span_field(leaf: Leaf, values: list[Any], inputs: list[dict[str, Any]]) -> bool:
@@ -34,8 +42,14 @@ def is_span_field(leaf: Leaf, values: list[Any], inputs: list[dict[str, Any]]) -
     if not given or distinct <= min(20, len(given) // 5):
         return False
     sample = given[:1000]
-    inside = sum(any(value in text for text in texts(data).values()) for value, data in sample)
+    inside = sum(any(_holds(text, value, leaf) for text in texts(data).values()) for value, data in sample)
     return inside >= 0.8 * len(sample)
+
+
+def _holds(text: str, value: str, leaf: Leaf) -> bool:
+    if leaf.kind == "str":
+        return value in text or value.casefold() in text.casefold()
+    return value in text or any(number == float(value) for _, _, number in figures(text))
 
 
 @dataclass(frozen=True)
@@ -45,19 +59,22 @@ class Tagger:
     fields: tuple[Leaf, ...]
     linear: Linear
     transitions: Floats
+    forms: tuple[str, ...]
 
     @classmethod
     def fit(
         cls, fields: list[Leaf], rows: list[list[Sentence]], matrix: Matrix, values: list[list[Any]], seed: int
     ) -> "Tagger":
         """`rows` hold each row's sentences, whose tokens are rows of `matrix`; `values[f]` is the column of field f."""
-        tagged = [
-            (sentence, tags)
-            for row, sentences in enumerate(rows)
-            for sentence, tags in _tag(
-                sentences, ["" if column[row] is None else str(column[row]) for column in values]
-            )
-        ]
+        tagged: list[tuple[Sentence, list[int]]] = []
+        forms = [Counter[str]() for _ in fields]
+        for row, sentences in enumerate(rows):
+            wanted = ["" if column[row] is None else str(column[row]) for column in values]
+            for sentence, tags in _tag(sentences, wanted, fields):
+                tagged.append((sentence, tags))
+                for field, begin, end in _pieces(tags):
+                    piece = sentence.piece(begin, end)
+                    forms[field].update(name for name, form in FORMS.items() if form(piece) == wanted[field])
         tokens = [np.arange(sentence.first, sentence.first + len(sentence.tokens)) for sentence, _ in tagged]
         codes: Ints = np.array([tag for _, tags in tagged for tag in tags], dtype=np.intp)
         count = 2 * len(fields) + 1
@@ -65,7 +82,8 @@ class Tagger:
             linear = Linear(np.zeros((matrix.shape[1], count), np.float32), -np.ones(count, np.float32))
         else:
             linear = fit_svm(matrix[np.concatenate(tokens)], codes, count, penalty=PENALTY, seed=seed)
-        return cls(tuple(fields), linear, _transitions([tags for _, tags in tagged], count))
+        usual = tuple(max(FORMS, key=lambda name: counts[name]) for counts in forms)
+        return cls(tuple(fields), linear, _transitions([tags for _, tags in tagged], count), usual)
 
     def predict(self, sentences: list[Sentence], matrix: Matrix) -> tuple[list[Any], tuple[float, float]]:
         """Values of the fields in one row, and evidence: log-odds of the best tagging and the closest single call."""
@@ -82,10 +100,13 @@ class Tagger:
             for field, begin, end in _pieces(tags):
                 strength = float(scores[begin, 2 * field + 1])
                 if strength > best.get(field, (-np.inf, ""))[0]:
-                    best[field] = strength, sentence.text[sentence.tokens[begin][0] : sentence.tokens[end][1]]
+                    best[field] = strength, sentence.piece(begin, end)
         probability = min(max(float(np.exp(log_probability)), 1e-6), 1 - 1e-6)
         odds = float(np.log(probability / (1 - probability)))
-        values = [_restore(best[f][1] if f in best else None, leaf) for f, leaf in enumerate(self.fields)]
+        values = [
+            _restore(FORMS[form](best[f][1]) if f in best else None, leaf)
+            for f, (leaf, form) in enumerate(zip(self.fields, self.forms, strict=True))
+        ]
         return values, (odds, closest)
 
     def _decode(self, emissions: Floats) -> tuple[list[int], float]:
@@ -109,13 +130,13 @@ class Tagger:
         return tags[::-1], float(ahead.max()) - total
 
 
-def _tag(sentences: list[Sentence], wanted: list[str]) -> Iterable[tuple[Sentence, list[int]]]:
+def _tag(sentences: list[Sentence], wanted: list[str], fields: list[Leaf]) -> Iterable[tuple[Sentence, list[int]]]:
     """Tag the first free place of each wanted value, the longest values first, so that the short do not cut them."""
     tags = [[0] * len(sentence.tokens) for sentence in sentences]
     for field in sorted(range(len(wanted)), key=lambda f: -len(wanted[f])):
         if wanted[field]:
             for sentence, row in zip(sentences, tags, strict=True):
-                if place := sentence.find(wanted[field], row):
+                if place := sentence.find(wanted[field], row, figure=fields[field].kind != "str"):
                     begin, end = place
                     row[begin : end + 1] = [2 * field + 1] + [2 * field + 2] * (end - begin)
                     break
@@ -151,7 +172,7 @@ def _restore(text: str | None, leaf: Leaf) -> Any:
     """The field's value from its text: None where nothing was found, or no number where one is due."""
     if text is None or leaf.kind == "str":
         return text
-    try:
-        return int(text) if leaf.kind == "int" else float(text)
-    except ValueError:
-        return None
+    number = read_figure(text)
+    if number is None or leaf.kind == "float":
+        return number
+    return int(number) if number.is_integer() else None

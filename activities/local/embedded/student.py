@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from activities.local.embedded.calibration import Calibrator
 from activities.local.embedded.ensemble import Encoder, Ensemble, Plan, Rows
 from activities.local.embedded.fields import UNKNOWN, assemble, leaves
 from activities.local.embedded.heads import key_of
-from activities.local.embedded.learners import LIBRARY_VERSION, Floats, dump, load
+from activities.local.embedded.learners import LIBRARY_VERSION, Floats, Ints, dump, load
 
-FORMAT = 1
+FORMAT = 2
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "manifest.json"
-FOLDS, FOLDS_WHEN_FEW, FEW = 3, 10, 500
-"""Of the out-of-fold predictions behind the confidence. With fewer than `FEW` examples, a model that misses a third of
-them is much worse than the final one, and 10 folds cost nothing; beyond, 5 or 10 calibrate no better than 3."""
+FOLDS, FOLDS_BELOW = 3, {300: 10, 1000: 6}
+"""Of the out-of-fold predictions behind the confidence. With few examples, a model that misses a third of them is much
+worse than the final one, and more folds cost little; with many, 5 or 10 calibrate no better than 3."""
+ENOUGH = 1500
+"""Predictions that a confidence is fitted on. With more rows there are more folds, of which only so many are answered
+as make these: calibrating then costs less than the training itself, not twice as much."""
 
 type Agreement = Callable[[dict[str, Any], dict[str, Any]], bool]
 
@@ -54,11 +58,14 @@ class Student:
         output_schema: dict[str, Any],
         seed: int = 0,
         agrees: Agreement | None = None,
+        sentences: str | None = None,
     ) -> "Student":
         """Learn `outputs[i]` from `inputs[i]`. The same data and seed give the same student.
 
         `agrees(student, teacher)` says when two whole outputs count as the same, for the confidence; by default every
-        field must be equal. Raises ValueError without examples, or for a type that the schema language lacks.
+        field must be equal. `sentences` is the name or folder of a sentence model of this machine, whose vectors are
+        used if they help on the training part. Raises ValueError without examples, or for a type that the schema
+        language lacks; NoSentenceModel.
         """
         if not inputs or len(inputs) != len(outputs):
             raise ValueError(
@@ -67,8 +74,10 @@ class Student:
         fields = leaves(output_schema)
         columns = [[leaf.value_in(output) for output in outputs] for leaf in fields]
         plan = Plan.make(fields, columns, inputs)
-        encoder, rows = Encoder.fit(inputs, plan.tagged_paths)
-        ensemble = Ensemble.fit(plan, rows, columns, seed)
+        encoder, rows = Encoder.fit(inputs, plan.tagged_paths, sentences)
+        if dimensions := encoder.features.dimensions:
+            encoder, rows = encoder.narrowed(rows, *plan.describes_best(rows, columns, dimensions, seed))
+        ensemble = Ensemble.fit(plan.tried(rows, columns, seed), rows, columns, seed)
         calibrator = _calibrate(ensemble, rows, columns, outputs, seed, agrees)
         return cls(encoder, ensemble, calibrator, len(inputs))
 
@@ -93,6 +102,7 @@ class Student:
             "format": FORMAT,
             "scikit_learn": LIBRARY_VERSION,
             "examples": self.examples,
+            "sentences": self.encoder.features.sentences,
             "fields": [".".join(leaf.path) for leaf in self.ensemble.plan.leaves],
             "sha256": _digest(path / MODEL_FILE),
         }
@@ -137,49 +147,49 @@ def _calibrate(
     seed: int,
     agrees: Agreement | None,
 ) -> Calibrator:
-    count = len(outputs)
-    values, evidence = _out_of_fold(ensemble, rows, columns, FOLDS_WHEN_FEW if count < FEW else FOLDS, seed)
+    answered, values, evidence = _out_of_fold(ensemble, rows, columns, seed)
     correct = np.array(
         [
-            [all(_same(values[row][at], columns[at][row]) for at in group) for group in ensemble.groups]
-            for row in range(count)
+            [all(_same(value[at], columns[at][row]) for at in group) for group in ensemble.groups]
+            for row, value in zip(answered, values, strict=True)
         ],
         dtype=bool,
-    ).reshape(count, -1)
+    ).reshape(len(answered), -1)
     if correct.shape[1] == 0:
-        correct = np.ones((count, 1), dtype=bool)
+        correct = np.ones((len(answered), 1), dtype=bool)
     agreed = correct.all(axis=1)
     if agrees:
         fields = list(ensemble.plan.leaves)
         agreed = np.array(
-            [agrees(assemble(fields, row), teacher) for row, teacher in zip(values, outputs, strict=True)]
+            [agrees(assemble(fields, value), outputs[row]) for row, value in zip(answered, values, strict=True)]
         )
-    if count == 1:
+    if len(outputs) == 1:
         correct, agreed, evidence = (np.vstack([part, part]) for part in (correct, agreed, evidence))
     return Calibrator.fit(evidence, correct, agreed.reshape(-1))
 
 
 def _out_of_fold(
-    ensemble: Ensemble, rows: Rows, columns: list[list[Any]], folds: int, seed: int
-) -> tuple[list[list[Any]], Floats]:
-    """Predictions for each row by an ensemble that was fitted without it (but a single row predicts itself)."""
+    ensemble: Ensemble, rows: Rows, columns: list[list[Any]], seed: int
+) -> tuple[Ints, list[list[Any]], Floats]:
+    """Rows, and predictions for each by an ensemble that was fitted without it (but a single row predicts itself)."""
     count = rows.matrix.shape[0]
-    fold_of = np.random.default_rng(seed).permutation(count) % folds
-    values: list[list[Any]] = [[] for _ in range(count)]
-    evidence = np.zeros((count, max(len(ensemble.groups), 1), 2))
-    for fold in range(folds):
-        held = np.flatnonzero(fold_of == fold)
-        kept = np.flatnonzero(fold_of != fold)
-        if not len(held):
-            continue
+    many = next((folds for below, folds in FOLDS_BELOW.items() if count < below), FOLDS)
+    folds = min(count, max(many, count // ENOUGH))
+    order = np.random.default_rng(seed).permutation(count)
+    answered: list[Ints] = []
+    values: list[list[Any]] = []
+    evidence: list[Floats] = []
+    for fold in range(min(folds, ceil(ENOUGH * folds / count))):
+        held, kept = order[fold::folds], np.sort(np.delete(order, np.s_[fold::folds]))
         one = ensemble
         if len(kept):
             parts = [[column[row] for row in kept] for column in columns]
             one = Ensemble.fit(ensemble.plan, rows.take(kept), parts, seed)
-        found, evidence[held] = one.predict(rows.take(held))
-        for row, value in zip(held, found, strict=True):
-            values[row] = value
-    return values, evidence
+        found, proof = one.predict(rows.take(held))
+        answered.append(held)
+        values += found
+        evidence.append(proof)
+    return np.concatenate(answered), values, np.concatenate(evidence)
 
 
 def _same(value: Any, teacher: Any) -> bool:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from activities.local.embedded.features import scalars, texts
+from activities.local.embedded.figures import figures
 from activities.local.embedded.learners import Matrix, matrix_of
 
 TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
@@ -24,17 +27,31 @@ class Sentence:
     tokens: tuple[tuple[int, int], ...]
     first: int
 
-    def find(self, value: str, taken: list[int]) -> tuple[int, int] | None:
-        """First and last token of the first place where `value` stands on token borders and no tag is set yet."""
+    def piece(self, begin: int, end: int) -> str:
+        """The text from token `begin` to token `end`."""
+        return self.text[self.tokens[begin][0] : self.tokens[end][1]]
+
+    def find(self, value: str, taken: list[int], *, figure: bool = False) -> tuple[int, int] | None:
+        """First and last token of the first place where `value` stands on token borders and no tag is set yet.
+
+        As it is written if possible, else in another case; `figure`: else as the same number.
+        """
         starts = {start: at for at, (start, _) in enumerate(self.tokens)}
         ends = {end: at for at, (_, end) in enumerate(self.tokens)}
-        place = self.text.find(value)
-        while place >= 0:
-            begin, end = starts.get(place), ends.get(place + len(value))
+        for start, stop in self._places(value, figure):
+            begin, end = starts.get(start), ends.get(stop)
             if begin is not None and end is not None and not any(taken[begin : end + 1]):
                 return begin, end
-            place = self.text.find(value, place + 1)
         return None
+
+    def _places(self, value: str, figure: bool) -> Iterator[tuple[int, int]]:
+        for text, wanted in ((self.text, value), (self.text.lower(), value.lower())):
+            place = text.find(wanted)
+            while place >= 0:
+                yield place, place + len(wanted)
+                place = text.find(wanted, place + 1)
+        if figure:
+            yield from ((begin, end) for begin, end, number in figures(self.text) if number == float(value))
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,8 @@ class TokenFeatures:
             for (text, tokens), surroundings in _surroundings(data, self.paths):
                 sentences[-1].append(Sentence(text, tokens, len(rows)))
                 rows += [[c for c in map(self.vocabulary.get, row) if c is not None] for row in surroundings]
-        return sentences, matrix_of(((row, [1.0] * len(row)) for row in rows), len(self.vocabulary))
+        entries = ((np.array(row, np.int32), np.ones(len(row), np.float32)) for row in rows)
+        return sentences, matrix_of(entries, len(self.vocabulary))
 
 
 type Tokens = tuple[str, tuple[tuple[int, int], ...]]

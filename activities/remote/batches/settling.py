@@ -15,6 +15,7 @@ from activities.store import Example, Intent, Question, QuestionState, Store
 from apprentice import prompts
 from apprentice.accounting import UNKNOWN_KEPT
 from apprentice.datasets import split
+from apprentice.duplicates import fingerprint
 from apprentice.evaluators import EvaluatorError
 from apprentice.messages import Answer, BatchOutcome, BatchRequest, Comparison, Source, Split
 from apprentice.prompts import answer_text
@@ -153,7 +154,7 @@ class Settling:
             schema_version=question.schema_version,
             request_id=question.request_id,
             input_hash=question.input_hash,
-            split=split(question.input_hash, self._settings.holdout_salt, local.holdout_fraction),
+            split=split(fingerprint(question.input), self._settings.holdout_salt, local.holdout_fraction),
             input=question.input,
             output=answer.output,
             provider=answer.provider or remote.provider,

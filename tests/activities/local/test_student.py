@@ -241,3 +241,53 @@ def test_a_missing_damaged_or_foreign_model_is_refused_by_name(ticket_student: S
     (tmp_path / "model.joblib").write_bytes(content)
     with pytest.raises(UnreadableModel, match="damaged"):
         Student.load(tmp_path)
+
+
+def test_numbers_are_read_as_people_write_them() -> None:
+    rng = random.Random(0)
+    rows = []
+    words = {1: "one", 3: "three", 12: "twelve", 25: "twenty-five"}
+    for _ in range(300):
+        number = rng.choice([rng.randint(1000, 99_999), *words])
+        price = rng.randint(100, 99_999) / 100
+        written, end = words.get(number, f"{number:,}"), rng.choice(["please", "now"])
+        text = f"send {written} boxes for {price:.2f} dollars each, {end}"
+        rows.append({"input": {"text": text}, "output": {"boxes": number, "price": price}})
+    inputs, outputs = split(rows)
+    student = Student.fit(inputs[:200], outputs[:200], {"boxes": "int", "price": "float"})
+    answers = [prediction.output for prediction in student.predict_many(inputs[200:])]
+    assert sum(a == b for a, b in zip(answers, outputs[200:], strict=True)) > 95
+
+
+@pytest.mark.parametrize("form", [str.lower, str.upper, str.title])
+def test_a_teacher_that_writes_what_it_cut_out_in_its_own_way_is_followed(form: Any) -> None:
+    rng = random.Random(0)
+    rows = []
+    for _ in range(200):
+        town = "".join(rng.choices("abcdefgh", k=6))
+        text = f"a room in {rng.choice([str.lower, str.title, str.upper])(town)} from {rng.choice(['monday', 'june'])}"
+        rows.append({"input": {"text": text}, "output": {"town": form(town)}})
+    inputs, outputs = split(rows)
+    student = Student.fit(inputs[:150], outputs[:150], {"town": "str"})
+    answers = [prediction.output for prediction in student.predict_many(inputs[150:])]
+    assert answers == outputs[150:]
+
+
+def test_the_middle_of_a_range_and_the_length_of_a_list_are_told() -> None:
+    rng = random.Random(0)
+    inputs = [{"size": rng.uniform(0, 100), "items": ["x"] * rng.randint(0, 30)} for _ in range(600)]
+    outputs = [{"middle": 30 < data["size"] < 60, "many": len(data["items"]) > 12} for data in inputs]
+    student = Student.fit(inputs[:400], outputs[:400], {"middle": "bool", "many": "bool"})
+    answers = [prediction.output for prediction in student.predict_many(inputs[400:])]
+    assert sum(a["middle"] == b["middle"] for a, b in zip(answers, outputs[400:], strict=True)) > 185
+    assert sum(a["many"] == b["many"] for a, b in zip(answers, outputs[400:], strict=True)) > 185
+
+
+def test_a_rare_class_is_not_cried_at_every_turn() -> None:
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abcdefghijkl", k=5)) for _ in range(200)]
+    inputs = [{"text": " ".join(rng.choices(words, k=8))} for _ in range(900)]
+    outputs = [{"rare": rng.random() < 0.03} for _ in inputs]
+    student = Student.fit(inputs[:600], outputs[:600], {"rare": "bool"})
+    answers = student.predict_many(inputs[600:])
+    assert sum(answer.output["rare"] for answer in answers) < 10
