@@ -19,12 +19,14 @@ def judge(validation: Validation, threshold: float, *, insist: bool = False) -> 
 
     Promoted when its hold-out mean is at least `threshold`, and either the odds are at least `LEAST_ODDS` that it is
     better than the incumbent on the same examples, or the two score alike on every one: then the newer has seen more.
-    A validation from before 0.4, without odds, goes by the means. With `insist`, always.
+    A validation from before 0.4, without odds, goes by the means. With `insist`, unless it is proven to be worse.
     """
     promoted, reason = _judge(validation, threshold)
-    if insist and not promoted:
-        return True, f"{reason}, but no other version can answer when the allowance of remote calls is spent"
-    return promoted, reason
+    if promoted or not insist:
+        return promoted, reason
+    if validation.gain_high is not None and validation.gain_high < 0.0:
+        return False, f"{reason}, and that is proven"
+    return True, f"{reason}, which proves nothing; every call has to teach, as there is an allowance of them"
 
 
 def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:

@@ -84,7 +84,7 @@ def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: st
         window_size=max(settings.sampling.window_size, EVIDENCE),
         training_timeout=settings.local.training_timeout,
         reason=reason,
-        insist=settings.allowance.remote_calls is not None and state.version is None,
+        insist=settings.allowance.remote_calls is not None,
     )
 
 

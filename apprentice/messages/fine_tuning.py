@@ -28,7 +28,8 @@ class DatasetRef(Message):
 class FineTuneRequest(Message):
     """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version.
 
-    `insist`: it is promoted whatever the hold-out set says, since nothing else can answer when no call is left.
+    `insist`: it is promoted unless the hold-out set proves it worse than the incumbent. So it is under an allowance:
+    when no call is left a weak version is better than none, and one that knows more is better than an older one.
     """
 
     task: str
