@@ -50,7 +50,6 @@ from apprentice.messages import (
     StartFineTune,
     TaskRequest,
     TaskStatus,
-    Validation,
 )
 from apprentice.opinions import Opinions
 from apprentice.orders import settings_after
@@ -194,7 +193,9 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        seen = outcome.local is not None and isinstance(self.judge, Judge) and self.judge.see(outcome.local)
+        if outcome.score is not None and outcome.remote and route and route.fair:
+            self.judge.hear(outcome.remote)
+        seen = outcome.local is not None and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
@@ -217,10 +218,8 @@ class Lifecycle:
         comparison = Comparison(
             score=score, propensity=propensity, weight=weight or 1.0, confidence=confidence, version=version
         )
-        if route.fair:
-            self.judge.learn([comparison])
-        elif isinstance(self.judge, Judge) and route.reason is RouteReason.DEFERRED and weight:
-            self.judge.learn([comparison], fair=False)
+        if route.fair or (route.reason is RouteReason.DEFERRED and weight):
+            self.judge.learn([comparison], fair=route.fair)
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches
@@ -249,22 +248,16 @@ class Lifecycle:
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
-            self._begin_version(outcome.validation)
+            self.judge.restart(outcome.validation.comparisons, outcome.validation)
         if outcome.validation is None:
             return [self.alarms.tell(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
         return self.judge.judge(now)
-
-    def _begin_version(self, validation: Validation) -> None:
-        if isinstance(self.judge, Judge):
-            self.judge.restart(validation.comparisons, validation.rehearsal)
-        else:
-            self.judge.restart(validation.comparisons)
 
     def _rolled_back(self, done: RolledBack, now: datetime) -> list[Action]:
         if done.version == self.state.version:
             return []
         rollback.switch(self.state, done, now)
-        self._begin_version(done.validation)
+        self.judge.restart(done.validation.comparisons, done.validation)
         return self.judge.judge(now)
 
     # --- fine-tuning -------------------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ the proof exceeds what is needed, the more the more points to a fall of its qual
 one is chosen at which the fewest requests go to the remote model, be it because the local one is unsure or for a check.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from apprentice import sampling
 from apprentice.accounting import Accounts
 from apprentice.alarms import Alarms
-from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase
+from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase, Validation
 from apprentice.quality.evidence import Evidence
 from apprentice.quality.ladder import Rung
 
@@ -55,6 +55,12 @@ class Judge:
             self._others = str(change)
         return change is not None
 
+    def hear(self, answer: Answer) -> None:
+        """What the remote model said to a fair request that the local one answered too."""
+        evidence = self._accounts.state.evidence
+        if evidence is not None and (change := evidence.hear(answer)):
+            self._others = str(change)
+
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
@@ -75,20 +81,23 @@ class Judge:
             state.evidence = Evidence.of(state.window, settings)
         state.rate_anchor = None
 
-    def restart(self, comparisons: list[Comparison], rehearsal: Sequence[tuple[float, float]] = ()) -> None:
+    def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
         """Begin the evidence of another version with its hold-out comparisons, and what its training told."""
-        state = self._accounts.state
+        state, settings = self._accounts.state, self._accounts.settings
         self._keep(comparisons)
-        state.evidence = (
-            Evidence.of(comparisons, self._accounts.settings, rehearsal) if state.version is not None else None
-        )
+        state.evidence = None
+        if state.version is not None:
+            state.evidence = Evidence.of(comparisons, settings, validation.rehearsal if validation else ())
+            state.evidence.classes = validation.classes if validation else ""
         state.rate_anchor, state.coaching = None, False
 
     def _begin_again(self, newest: int) -> None:
         """What was proven before holds no more; only the newest comparisons count."""
         state = self._accounts.state
         self._keep(state.window[-newest:])
+        classes = state.evidence.classes if state.evidence else ""
         state.evidence = Evidence.of(state.window, self._accounts.settings)
+        state.evidence.classes = classes
         state.rate_anchor, state.coaching = None, True
 
     def _keep(self, comparisons: list[Comparison]) -> None:
