@@ -13,7 +13,6 @@ from apprentice.novelty import knows
 from apprentice.quality.ladder import Ladder, Rung, Scope
 from apprentice.settings import TaskSettings
 
-
 INPUT_ALARMS = 1e-6
 """False alarms a request of the watch over inputs: it looks at all of them, where agreement is seen at checks alone."""
 
