@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from apprentice.datasets import input_hash, split
 from apprentice.evaluators import Evaluator
 from apprentice.messages import Comparison, FineTuneOutcome, FineTuneRequest, Split, Validation
+from apprentice.novelty import Profile
 from apprentice.promotion import judge
 from apprentice.settings import TaskSettings
 from apprentice.validation import summarise
@@ -55,6 +56,7 @@ class SimulatedTraining:
         self._seen: set[str] = set()
         self._parts = {part: Part() for part in Split}
         self._versions: dict[int, Predictor] = {}
+        self._profiles: dict[int, Profile] = {}
         self._scores: dict[int, list[Comparison]] = {}
 
     def collect(self, input: Json, output: Json, *, fair: bool) -> Split | None:
@@ -77,12 +79,18 @@ class SimulatedTraining:
         """A version's answer. Raises KeyError for one that was not trained."""
         return self._versions[version].predict_many([input])[0]
 
+    def novelty(self, version: int, input: Json) -> float:
+        """How unlike what the version was taught the input is, 0..1."""
+        return self._profiles[version].novelty(input)
+
     def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int], *, insist: bool) -> FineTuneOutcome:
         """Train and judge a version on the examples of a snapshot. `insist`: promote it whatever its hold-out says."""
         size, holdout = snapshot
         part = self._parts[Split.TRAIN]
         try:
             self._versions[request.number] = self._train(part.inputs[:size], part.outputs[:size], request.number)
+            taught = zip(part.inputs[:size], part.outputs[:size], strict=True)
+            self._profiles[request.number] = Profile.of(taught)
         except ValueError as error:
             return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
         validation = self._validate(request, holdout)
@@ -97,7 +105,8 @@ class SimulatedTraining:
     def _validate(self, request: FineTuneRequest, holdout: int) -> Validation:
         candidate = self._scored(request.number, holdout)
         incumbent = [] if request.incumbent is None else self._scored(request.incumbent, holdout)
-        return summarise(candidate, incumbent, request.window_size)
+        summary = summarise(candidate, incumbent, request.window_size)
+        return summary.model_copy(update={"classes": self._profiles[request.number].classes})
 
     def _scored(self, version: int, holdout: int) -> list[Comparison]:
         """The version's comparisons on the fair ones of the first `holdout` hold-out examples."""
@@ -113,5 +122,5 @@ class SimulatedTraining:
     def _forget(self, current: int | None) -> None:
         """Only the version that serves is ever asked again."""
         for version in [version for version in self._versions if version != current]:
-            del self._versions[version]
+            del self._versions[version], self._profiles[version]
             self._scores.pop(version, None)

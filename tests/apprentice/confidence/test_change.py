@@ -37,7 +37,11 @@ def test_false_alarms_keep_to_the_stated_rate_though_the_level_is_learned_from_t
 
 def test_scores_that_are_not_0_or_1_keep_to_it_too() -> None:
     rng = random.Random(1)
-    draws = (lambda: rng.betavariate(9, 1), lambda: 0.5 + 0.5 * (rng.random() < 0.7), lambda: rng.randint(0, 5) / 5)
+    draws: tuple[Callable[[], float], ...] = (
+        lambda: rng.betavariate(9, 1),
+        lambda: 0.5 + 0.5 * (rng.random() < 0.7),
+        lambda: rng.randint(0, 5) / 5,
+    )
     for draw in draws:
         alarms = sum(len(watched([draw() for _ in range(2000)], 1e-3)) for _ in range(5))
         assert alarms <= 10 + 3 * 3
