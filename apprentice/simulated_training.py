@@ -8,6 +8,7 @@ from apprentice.datasets import input_hash, split
 from apprentice.duplicates import Sketch, Twins, fingerprint_of, sketch
 from apprentice.evaluators import Evaluator
 from apprentice.messages import Comparison, FineTuneOutcome, FineTuneRequest, Split, Validation
+from apprentice.novelty import Profile
 from apprentice.promotion import judge
 from apprentice.settings import TaskSettings
 from apprentice.validation import summarise
@@ -64,6 +65,7 @@ class SimulatedTraining:
         self._twins, self._held = Twins(), 0
         self._parts = {part: Part() for part in Split}
         self._versions: dict[int, Predictor] = {}
+        self._profiles: dict[int, Profile] = {}
         self._scores: dict[int, list[Comparison]] = {}
 
     def collect(self, input: Json, output: Json, *, fair: bool) -> Split | None:
@@ -88,6 +90,10 @@ class SimulatedTraining:
         """A version's answer. Raises KeyError for one that was not trained."""
         return self._versions[version].predict_many([input])[0]
 
+    def novelty(self, version: int, input: Json) -> float:
+        """How unlike what the version was taught the input is, 0..1."""
+        return self._profiles[version].novelty(input)
+
     def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int]) -> FineTuneOutcome:
         """Train and judge a version on the examples of a snapshot."""
         size, holdout = snapshot
@@ -98,7 +104,9 @@ class SimulatedTraining:
         except ValueError as error:
             return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
         told = [(score, confidence) for row, score, confidence in student.rehearsal if part.fair[kept[row]]]
-        validation = self._validate(request, holdout).model_copy(update={"rehearsal": told})
+        profile = self._profiles[request.number] = Profile.of(zip(inputs, outputs, strict=True))
+        found = {"rehearsal": told, "classes": profile.classes}
+        validation = self._validate(request, holdout).model_copy(update=found)
         promoted, reason = judge(validation, request.promotion_threshold, insist=request.insist)
         self._forget(request.number if promoted else request.incumbent)
         return FineTuneOutcome(
@@ -117,7 +125,8 @@ class SimulatedTraining:
     def _validate(self, request: FineTuneRequest, holdout: int) -> Validation:
         candidate = self._scored(request.number, holdout)
         incumbent = [] if request.incumbent is None else self._scored(request.incumbent, holdout)
-        return summarise(candidate, incumbent, request.window_size)
+        summary = summarise(candidate, incumbent, request.window_size)
+        return summary.model_copy(update={"classes": self._profiles[request.number].classes})
 
     def _scored(self, version: int, holdout: int) -> list[Comparison]:
         """The version's comparisons on the fair ones of the first `holdout` hold-out examples."""
@@ -133,5 +142,5 @@ class SimulatedTraining:
     def _forget(self, current: int | None) -> None:
         """Only the version that serves is ever asked again."""
         for version in [version for version in self._versions if version != current]:
-            del self._versions[version]
+            del self._versions[version], self._profiles[version]
             self._scores.pop(version, None)

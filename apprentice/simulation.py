@@ -174,6 +174,7 @@ class Simulation:
             model=self.brain.settings.local.backend,
             version=route.version,
             confidence=answer.confidence,
+            novelty=self._training.novelty(route.version, row.input),
         )
 
     def _cost(self, row: Recorded) -> Decimal:
