@@ -56,5 +56,6 @@ class Compare:
             confidence=call.local.confidence,
             version=call.local.version or 0,
         )
-        await self._store.comparisons.record(call.task, call.request_id, comparison, self._clock())
+        local = call.local.output
+        await self._store.comparisons.record(call.task, call.request_id, comparison, self._clock(), local)
         return score

@@ -16,7 +16,9 @@ from apprentice.messages import (
     BatchRequest,
     CompareCall,
     DatasetRef,
+    FeedbackCall,
     KnownInputs,
+    Labelled,
     LocalCall,
     Opinion,
     OpinionCall,
@@ -86,6 +88,12 @@ async def reconcile(task: str, order: Reconcile) -> None:
 
 
 @activity.defn
+async def record_feedback(call: FeedbackCall) -> Labelled:
+    """Store labels, each in place of the one before; how the answers compare, and what all labels add up to."""
+    raise NotImplementedError
+
+
+@activity.defn
 async def keep_questions(questions: list[BatchQuestion]) -> None:
     """Store questions until their batch is sent."""
     raise NotImplementedError
@@ -134,8 +142,8 @@ async def clear_batch(task: str, number: int) -> None:
 
 
 @activity.defn
-async def snapshot_dataset(task: str, schema_version: int) -> DatasetRef:
-    """Freeze the data set as it is now."""
+async def snapshot_dataset(task: str, schema_version: int, settings_digest: str | None = None) -> DatasetRef:
+    """Freeze the data set as it is now, with what the settings leave out left out."""
     raise NotImplementedError
 
 

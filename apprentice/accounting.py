@@ -5,6 +5,8 @@ from decimal import Decimal
 from enum import Enum
 
 from apprentice import batching, routing
+from apprentice.allowance.counting import CallBudget
+from apprentice.allowance.state import AllowanceState
 from apprentice.budget import Budget, Reservation
 from apprentice.messages import (
     BatchOutcome,
@@ -67,13 +69,23 @@ class Accounts:
         self.settings = settings
         self.state = state
         self.release = release
-        self.budget = Budget(settings.budget, state.ledger)
+        self.budget = self._counting(Budget(settings.budget, state.ledger))
         self.purse = Purse(state.grants, state.ledger)
 
     def apply(self, settings: TaskSettings, now: datetime) -> None:
         """Go on under other caps; what was spent counts on, also in another time zone."""
         self.settings = settings
-        self.budget = self.budget.under(settings.budget, now)
+        before, self.budget = self.budget, self._counting(self.budget.under(settings.budget, now))
+        if isinstance(before, CallBudget) and isinstance(self.budget, CallBudget):
+            self.budget.follow(before, now)
+
+    def _counting(self, budget: Budget) -> Budget:
+        """The budget, with the calls counted too where the task has an allowance."""
+        allowance = self.settings.allowance
+        if allowance.remote_calls is None:
+            return budget
+        self.state.allowance = self.state.allowance or AllowanceState()
+        return CallBudget(budget.settings, budget.ledger, allowance, self.state.allowance)
 
     def fund(self, route: Route, request: TaskRequest, now: datetime, *, patient: bool = False) -> Route:
         """The route with its money set aside, or the local one where no cap has room.
@@ -121,7 +133,7 @@ class Accounts:
     def _reserve(self, route: Route, request: TaskRequest, amount: Decimal, now: datetime) -> Route:
         lease = self.purse.lease(now) if self.settings.shared_budget else None
         if not self.budget.reserve(request.request_id, amount, now, lease.day if lease else None):
-            raise self._exhausted(amount, now)  # only a budget that counts calls too (`allowance`) says no here
+            raise self._exhausted(amount, now)
         return route.model_copy(update={"reserved": amount})
 
     def _may_coach(self, amount: Decimal, now: datetime) -> bool:
@@ -147,7 +159,8 @@ class Accounts:
         state.requests += 1
         state.failed += outcome.error is not None
         state.local += served_locally
-        state.degraded += served_locally and route is not None and route.degraded
+        sure = outcome.local.confidence if outcome.local is not None else None
+        state.degraded += served_locally and route is not None and route.short(sure)
         state.deferred += route is not None and route.reason is RouteReason.DEFERRED
         state.copied += outcome.copied
         all_remote = cost
@@ -180,7 +193,6 @@ class Accounts:
         room = self.room(amount, now)
         if room is not Room.FREE:
             return room
-        # Only a budget that counts calls too (`allowance`) says no here.
         return amount if self.budget.add(self.state.batches.key, amount, now, self._lease_day(now)) else Room.NONE
 
     def close_batch(self, outcome: BatchOutcome, now: datetime) -> None:
@@ -263,10 +275,14 @@ class Accounts:
         periods = " ".join(f"{cap.period}:{cap.resets:%Y-%m-%d}" for cap in caps)
         lease = self.purse.lease(now) if self.settings.shared_budget else None
         periods += f" all:{lease.day if lease else now.date()}" if self.settings.shared_budget else ""
+        calls = self.budget if isinstance(self.budget, CallBudget) else None
+        periods += f" calls:{calls.key(now)}" if calls else ""
         if periods == self.state.budget_alerted:
             return None
         self.state.budget_alerted = periods
         amounts = ", ".join(f"{cap.period} {cap.settled + cap.reserved} of {cap.cap}" for cap in caps)
+        if calls and not calls.left(now):
+            return f"no remote call is left of the allowance of {self.settings.allowance.remote_calls}"
         whose = f": {amounts}" if amounts else ": the caps for all tasks"
         return f"a cap has no room for a remote call, or none to spend on coaching{whose}"
 

@@ -1,14 +1,16 @@
 """Why a task is where it is and what would move it, in one sentence."""
 
 from apprentice import outage
-from apprentice.messages import Interval, Phase
+from apprentice.messages import Interval, Phase, Promise
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.schedule import batch, new_examples
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
 
-def explain(state: LifecycleState, settings: TaskSettings, correlation: Interval | None, *, forced: bool) -> str:
+def explain(
+    state: LifecycleState, settings: TaskSettings, correlation: Interval | None, promise: Promise, *, forced: bool
+) -> str:
     """One sentence for an operator; numbers rounded to two digits."""
     if forced:
         until = f" until {state.forced_until:%Y-%m-%d %H:%M} UTC" if state.forced_until else " until resumed"
@@ -19,9 +21,9 @@ def explain(state: LifecycleState, settings: TaskSettings, correlation: Interval
         case Phase.COLLECTING:
             return _collecting(state, settings)
         case Phase.COACHING:
-            return _coaching(state, settings, correlation)
+            return _coaching(state, settings, correlation, promise)
         case Phase.AUTONOMOUS:
-            return _autonomous(state, settings, correlation)
+            return _autonomous(state, correlation, promise)
 
 
 def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
@@ -46,36 +48,42 @@ def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
     return f"{so_far}; the next after {_count(max(1, batch(state, settings) - new_examples(state)), 'more example')}"
 
 
-def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interval | None) -> str:
-    thresholds = settings.confidence_thresholds
+def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interval | None, promise: Promise) -> str:
     if correlation is None:
         return f"version {state.version} shadows the remote model; no comparison yet"
-    missing = []
-    if len(state.window) < thresholds.min_samples:
-        missing.append(_count(thresholds.min_samples - len(state.window), "more comparison"))
-    if correlation.mean < thresholds.phase2_to_phase3:
-        missing.append(f"a correlation of {thresholds.phase2_to_phase3:.2f}")
-    if correlation.low < thresholds.coaching_trigger:
-        missing.append(f"a lower bound of {thresholds.coaching_trigger:.2f}")
-    needs = f"; needs {' and '.join(missing)} to serve" if missing else ""
-    return f"version {state.version} shadows the remote model: {_measured(correlation)}{needs}"
+    missing = settings.confidence_thresholds.min_samples - correlation.n
+    if missing > 0 and promise.needed is None:
+        return f"version {state.version} shadows the remote model: {_measured(correlation)}; needs " + _count(
+            missing, "more comparison"
+        )
+    return f"version {state.version} shadows the remote model: {_measured(correlation)}; {_outlook(promise)}"
 
 
-def _autonomous(state: LifecycleState, settings: TaskSettings, correlation: Interval | None) -> str:
+def _autonomous(state: LifecycleState, correlation: Interval | None, promise: Promise) -> str:
     measured = _measured(correlation) if correlation else "no comparison of this version yet"
     if state.coaching_paused:
         return f"version {state.version} serves unwatched, coaching is paused: {measured}"
-    if state.coaching:
-        trigger = settings.confidence_thresholds.coaching_trigger
-        return f"correlation fell below coaching_trigger {trigger:.2f}, so everything is compared: {measured}"
-    if state.rate == 1.0:
-        return f"version {state.version} may serve, but everything is still compared: {measured}"
-    if state.defer_below == 1.0:
-        return f"the remote model answers, no answer of version {state.version} is sure enough yet: {measured}"
-    unsure = (
-        f"; answers with a confidence below {state.defer_below:.2f} go to the remote model" if state.defer_below else ""
-    )
-    return f"version {state.version} serves, {state.rate:.1%} of requests are checked: {measured}{unsure}"
+    if promise.threshold is None:
+        return f"the remote model answers, as nothing is proven of version {state.version}: {measured}; " + _outlook(
+            promise
+        )
+    what = f"answers at least {promise.threshold:.2f} sure" if promise.threshold else "all answers"
+    proven = f"{what} ({promise.share:.0%} of requests) are proven to agree at {promise.target:.2f} or better"
+    if promise.scope == "served":
+        proven = f"everything served is proven to agree at {promise.target:.2f} or better with {what} served locally"
+    checked = f"{state.rate:.1%} of them are checked" if state.rate < 1.0 else "but everything is still compared"
+    more = f"; {_outlook(promise)}" if promise.needed is not None else ""
+    return f"version {state.version} serves: {proven}, {checked}; {measured}{more}"
+
+
+def _outlook(promise: Promise) -> str:
+    """What would let more be served locally."""
+    needs = f"needs a lower bound of {promise.target:.2f}"
+    if promise.needed is None or promise.next_share is None:
+        return f"{needs}, which this version will not reach on any notable share; a better one may"
+    part = "all requests" if promise.next_share > 0.995 else f"the surest {promise.next_share:.0%} of requests"
+    agreement = f" (agreement {promise.next_agreement:.2f})" if promise.next_agreement is not None else ""
+    return f"{needs} on {part}{agreement}; about {_count(promise.needed, 'more comparison')}"
 
 
 def _count(number: int, thing: str) -> str:
@@ -83,4 +91,4 @@ def _count(number: int, thing: str) -> str:
 
 
 def _measured(correlation: Interval) -> str:
-    return f"correlation {correlation.mean:.2f}, between {correlation.low:.2f} and {correlation.high:.2f}"
+    return f"correlation {correlation.mean:.2f}, at least {correlation.low:.2f}"

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from apprentice import (
     batching,
+    gold,
     opinions,
     overview,
     rollback,
@@ -17,8 +18,9 @@ from apprentice import (
 )
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
+from apprentice.allowance.spending import Spending
+from apprentice.before_0_4.judge import Judge as JudgeBefore
 from apprentice.collecting import Asked, Collecting
-from apprentice.judge import Judge
 from apprentice.messages import (
     Action,
     AlertKind,
@@ -29,6 +31,7 @@ from apprentice.messages import (
     FineTuneOutcome,
     ForceRemote,
     Freeze,
+    Gold,
     Opinion,
     Order,
     Outcome,
@@ -51,6 +54,7 @@ from apprentice.messages import (
 from apprentice.opinions import Opinions
 from apprentice.orders import settings_after
 from apprentice.promotion import verdict
+from apprentice.quality.judge import Judge
 from apprentice.release import TODAY, Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
@@ -69,9 +73,11 @@ class Lifecycle:
         self.state = state or LifecycleState()
         self.accounts = Accounts(settings, self.state, release=release)
         self.collecting = Collecting(self.accounts)
+        self.spending = Spending(self.accounts)
         self.alarms = Alarms(self.accounts)
         self.opinions = Opinions(self.accounts, self.alarms)
-        self.judge = Judge(self.accounts, self.alarms, self._retrain)
+        judge = Judge if release >= Release.V0_4 else JudgeBefore
+        self.judge: Judge | JudgeBefore = judge(self.accounts, self.alarms, self._retrain)
         # As the store knows the settings. A later release may give the same settings another hash (new keys).
         self.digest = settings.digest
 
@@ -86,6 +92,7 @@ class Lifecycle:
         if not self.state.examples:
             self.state.examples, self.state.holdout = standing.examples, standing.holdout
             self.state.fine_tunes = max(self.state.fine_tunes, standing.last_version)
+        self.state.gold = standing.gold
         self.state.batches.number = max(self.state.batches.number, standing.last_batch)
         if not self.state.requests:
             self.accounts.recover(standing.spent, now)
@@ -94,6 +101,9 @@ class Lifecycle:
 
     def policy(self, coin: float, now: datetime) -> Route:
         """Where a request would go if money were no object. `coin` is uniform in [0, 1)."""
+        bought = None if routing.forced(self.state, now) else self.spending.route(coin, now)
+        if bought is not None:
+            return bought
         route = routing.policy(self.state, coin, now)
         return batching.postponed(route, self.settings, coaching=self.state.coaching)
 
@@ -143,6 +153,9 @@ class Lifecycle:
                 actions = self._request(outcome, now)
             case FineTuneOutcome():
                 actions = self._fine_tune(outcome, now)
+            case Gold():
+                self.state.gold = outcome
+                return []
             case Opinion():
                 return self.opinions.heard(outcome, now)
             case BatchOutcome():
@@ -158,6 +171,7 @@ class Lifecycle:
         """What the clock or the number of examples asks for; call it when `next_due` has come."""
         if self.state.forced and not routing.forced(self.state, now):
             self.state.forced, self.state.forced_until = False, None
+        self.spending.due(now)
         batches = self.collecting.due(now)
         for lost in self.collecting.lost(now):
             batches += self._batch(lost, now)
@@ -175,15 +189,17 @@ class Lifecycle:
 
     def _request(self, outcome: RequestOutcome, now: datetime) -> list[Action]:
         self.accounts.close(outcome, now)
+        self.spending.note(outcome, now)
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
+        seen = outcome.local is not None and isinstance(self.judge, Judge) and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
         if unusable and route is not None:
             self._compared(0.0, route, None, route.version)
-        scored = outcome.score is not None or unusable
+        scored = outcome.score is not None or unusable or seen
         actions = self.judge.judge(now) if scored or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
         if starved or outcome.error == BudgetExhausted.__name__:
@@ -194,14 +210,16 @@ class Lifecycle:
         return actions + self.alarms.providers(outcome.troubles, answered, now)
 
     def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
-        state = self.state
-        if version is None or version != state.version:
+        if version is None or version != self.state.version:
             return  # a version that was replaced while it answered says nothing about its successor
-        if not route.fair:
-            return
-        propensity = route.chance_of_comparison(confidence)
-        comparison = Comparison(score=score, propensity=propensity, confidence=confidence, version=version)
-        self.judge.learn([comparison])
+        propensity, weight = route.chance_of_comparison(confidence), route.weight(confidence)
+        comparison = Comparison(
+            score=score, propensity=propensity, weight=weight or 1.0, confidence=confidence, version=version
+        )
+        if route.fair:
+            self.judge.learn([comparison])
+        elif isinstance(self.judge, Judge) and route.reason is RouteReason.DEFERRED and weight:
+            self.judge.learn([comparison], fair=False)
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches
@@ -225,7 +243,7 @@ class Lifecycle:
         if outcome.number != state.training:
             return []  # a repeat, or one that was given up
         state.training = None
-        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout)
+        state.trained_examples = max(state.trained_examples, outcome.train + outcome.holdout + outcome.left_out)
         reason = outcome.reason[:REASON_KEPT]
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
@@ -289,6 +307,7 @@ class Lifecycle:
             self.collecting.drop()
         if opinions.teachers(settings.remote) != opinions.teachers(self.settings.remote):
             self.opinions.forget()
+            self.state.gold = gold.without_teacher(self.state.gold)
         self.state.troubled = troubles.configured(self.state.troubled, settings.remote)
         self.settings, self.digest = settings, settings.digest
         self.accounts.apply(settings, now)

@@ -23,6 +23,8 @@ from apprentice.settings import RemoteSettings, TaskSettings
 from apprentice.state import LifecycleState
 
 SUFFIX = "#second"
+DISPUTED_BELOW = 0.5
+"""A score under which two teachers say different things rather than the same; any difference under `exact_match`."""
 LONGEST_ID = 200
 
 
@@ -61,6 +63,11 @@ def agreement(state: LifecycleState) -> Interval | None:
 def teachers(remote: RemoteSettings) -> set[tuple[str, str]]:
     """Whose opinions they are: of other models, those so far say nothing."""
     return {(provider.provider, provider.model) for provider in remote.providers}
+
+
+def names(remote: RemoteSettings) -> set[str]:
+    """Of the teachers: provider and model, with a space between."""
+    return {f"{provider} {model}" for provider, model in teachers(remote)}
 
 
 class Opinions:

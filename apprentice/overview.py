@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from apprentice import opinions, routing, troubles
+from apprentice import gold, opinions, routing, troubles
 from apprentice.accounting import Accounts
 from apprentice.confidence import window
 from apprentice.explanation import explain
 from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
+from apprentice.quality.promise import promise
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -21,13 +22,15 @@ def status(
     state: LifecycleState, settings: TaskSettings, accounts: Accounts, correlation: Interval | None, now: datetime
 ) -> TaskStatus:
     """Everything there is to know at this time."""
-    forced = routing.forced(state, now)
+    forced, promised = routing.forced(state, now), promise(state, settings)
+    teachers_agree = opinions.agreement(state)
     return TaskStatus(
         task=settings.name,
-        explanation=explain(state, settings, correlation, forced=forced),
+        explanation=explain(state, settings, correlation, promised, forced=forced),
         at=now,
         phase=state.phase,
         correlation=correlation,
+        promise=promised,
         trend=window.trend(state.window),
         sampling_rate=0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate,
         forced_remote=forced,
@@ -39,7 +42,9 @@ def status(
         outage=state.health.outage,
         lease=accounts.purse.lease(now),
         troubled=troubles.present(state.troubled),
-        teachers_agree=opinions.agreement(state),
+        teachers_agree=teachers_agree,
+        teacher_error=gold.teacher_error(teachers_agree),
+        gold=gold.status(state.gold),
         schema_version=settings.schema_version,
         batch=state.batches.status(),
         days=list(state.ledger.days.values()),

@@ -22,6 +22,7 @@ __all__ = [
     "build",
     "chat",
     "length",
+    "messages",
     "problems",
     "schema_text",
     "system",
@@ -51,16 +52,21 @@ def build(settings: TaskSettings, input: dict[str, Any]) -> Prompt:
     return Prompt(fixed.system, fixed.turns, _user(settings, fixed.about, input))
 
 
+def messages(prompt: Prompt) -> list[dict[str, str]]:
+    """The prompt as chat messages [{"role", "content"}, ...]: the system's, then users' and assistants' in turn."""
+    told = [("system", prompt.system)]
+    for asked, answered in prompt.turns:
+        told += [("user", asked), ("assistant", answered)]
+    return [{"role": role, "content": content} for role, content in (*told, ("user", prompt.user))]
+
+
 def chat(settings: TaskSettings, input: dict[str, Any], output: dict[str, Any]) -> dict[str, Any]:
     """What trainers of language models are given: {"messages": [{"role", "content"}, ...]}, the words of the service.
 
     Raises PromptError as `build` does.
     """
-    prompt = build(settings, input)
-    said = [("system", prompt.system)]
-    for asked, answered in (*prompt.turns, (prompt.user, answer_text(output))):
-        said += [("user", asked), ("assistant", answered)]
-    return {"messages": [{"role": role, "content": content} for role, content in said]}
+    answer = {"role": "assistant", "content": answer_text(output)}
+    return {"messages": [*messages(build(settings, input)), answer]}
 
 
 def system(settings: TaskSettings) -> str:

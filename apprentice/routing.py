@@ -29,6 +29,7 @@ def policy(state: LifecycleState, coin: float, now: datetime) -> Route:
                 local=True,
                 reason=RouteReason.SPOT_CHECK if check else RouteReason.AUTONOMOUS,
                 propensity=rate,
+                rate=rate,
                 version=version,
                 defer_below=state.defer_below,
             )

@@ -8,7 +8,13 @@ from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
+EVIDENCE = 800  # newest hold-out comparisons, of about 120 bytes, that a new version's proofs begin with
 GRACE = timedelta(hours=1)  # for everything around the training job itself: snapshot, validation, a worker's restart
+
+# Under an allowance: fewer teach nothing, or not enough to be worth a fine-tune.
+LEAST_EXAMPLES = 2
+LEAST_BATCH = 10
+LAST_SHARE = 0.05
 
 
 def new_examples(state: LifecycleState) -> int:
@@ -27,8 +33,16 @@ def batch(state: LifecycleState, settings: TaskSettings) -> int:
     A fixed number alone would make the total cost of all fine-tunes quadratic in the examples; growing with the
     last training set makes their sizes a geometric series.
     """
-    local = settings.local
-    return max(local.fine_tune_batch_size, ceil(local.fine_tune_growth * state.trained_examples))
+    local, calls = settings.local, settings.allowance.remote_calls
+    least = local.fine_tune_batch_size
+    if calls is not None:  # a small allowance is spent before a large batch is full
+        least = min(least, max(LEAST_BATCH, calls // 10))
+    return max(least, ceil(local.fine_tune_growth * state.trained_examples))
+
+
+def spent(state: LifecycleState, calls: int) -> bool:
+    """Whether an allowance of so many calls is used up."""
+    return state.allowance is not None and state.allowance.taken >= calls
 
 
 def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> str | None:
@@ -38,9 +52,13 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
     new = new_examples(state)
     if state.retrain_reason:
         return state.retrain_reason
-    first = settings.confidence_thresholds.phase1_to_phase2
+    first, calls = settings.confidence_thresholds.phase1_to_phase2, settings.allowance.remote_calls
+    if calls is not None:
+        first = min(first, max(calls, LEAST_EXAMPLES))
+        if spent(state, calls) and new >= max(LEAST_EXAMPLES, LAST_SHARE * state.trained_examples):
+            return f"no remote call is left of the allowance of {calls}"
     if state.trained_at is None or (state.version is None and state.trained_examples < first):
-        enough = state.examples >= first and state.holdout >= LEAST_HOLDOUT
+        enough = state.examples >= first and (state.holdout >= LEAST_HOLDOUT or calls is not None)
         return f"the first {state.examples} examples" if enough else None
     new_ones = f"{new} new example{'' if new == 1 else 's'}"
     if new >= batch(state, settings):
@@ -63,9 +81,10 @@ def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: st
         schema_version=settings.schema_version,
         incumbent=state.version,
         promotion_threshold=settings.confidence_thresholds.emergency_threshold,
-        window_size=settings.sampling.window_size,
+        window_size=max(settings.sampling.window_size, EVIDENCE),
         training_timeout=settings.local.training_timeout,
         reason=reason,
+        insist=settings.allowance.remote_calls is not None and state.version is None,
     )
 
 

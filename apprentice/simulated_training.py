@@ -82,8 +82,8 @@ class SimulatedTraining:
         """A version's answer. Raises KeyError for one that was not trained."""
         return self._versions[version].predict_many([input])[0]
 
-    def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int], *, insist: bool) -> FineTuneOutcome:
-        """Train and judge a version on the examples of a snapshot. `insist`: promote it whatever its hold-out says."""
+    def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int]) -> FineTuneOutcome:
+        """Train and judge a version on the examples of a snapshot."""
         size, holdout = snapshot
         inputs, outputs = self._apart(size, holdout)
         try:
@@ -91,9 +91,7 @@ class SimulatedTraining:
         except ValueError as error:
             return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
         validation = self._validate(request, holdout)
-        promoted, reason = judge(validation, request.promotion_threshold)
-        if insist and not promoted:
-            promoted, reason = True, f"{reason}, but no remote call is left and no other version can answer"
+        promoted, reason = judge(validation, request.promotion_threshold, insist=request.insist)
         self._forget(request.number if promoted else request.incumbent)
         return FineTuneOutcome(
             number=request.number, promoted=promoted, reason=reason, train=size, holdout=holdout, validation=validation

@@ -7,14 +7,14 @@ that was current when it came.
 
 import json
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from apprentice import prices, schedule
+from apprentice import prices
 from apprentice.accounting import BudgetExhausted
-from apprentice.allowance import Allowance
+from apprentice.allowance.state import AllowanceState
 from apprentice.evaluators import Evaluator
 from apprentice.forecast import Forecast, Tally
 from apprentice.lifecycle import Lifecycle
@@ -22,18 +22,17 @@ from apprentice.messages import (
     Action,
     Answer,
     FineTuneRequest,
+    Phase,
     RequestOutcome,
-    Retrain,
     Route,
     RouteReason,
     Source,
     StartFineTune,
     TaskRequest,
 )
-from apprentice.settings import Price, TaskSettings
+from apprentice.settings import AllowanceSettings, Price, TaskSettings
 from apprentice.simulated_training import Json, SimulatedTraining, Train
-
-LEAST_EXAMPLES = 2
+from apprentice.state import LifecycleState
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,11 @@ class Recorded:
 
 @dataclass(frozen=True)
 class SimulatedRequest:
-    """What the caller would have got. `output` and `served_by` are None where `error` names why there is no answer."""
+    """What the caller would have got. `output` and `served_by` are None where `error` names why there is no answer.
+
+    `agreement` is the output's with the recorded one, `remote_cost` what asking the remote model takes, `phase` the
+    one that the task was in afterwards.
+    """
 
     request_id: str
     output: Json | None
@@ -55,6 +58,9 @@ class SimulatedRequest:
     degraded: bool
     cost: Decimal
     error: str | None = None
+    agreement: float | None = None
+    remote_cost: Decimal = Decimal(0)
+    phase: Phase = Phase.COLLECTING
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,8 @@ class Simulation:
     """One task over one recording, once. Requests come one at a time, `seconds_between_requests` apart.
 
     `train` learns a version from examples; `rng` tosses the coins of the spot checks. `max_remote_calls` is an
-    allowance besides the caps: when it is spent the local model learns a last time, from all there is, and then serves
-    everything, however unsure (`degraded`). A fine-tune takes as long as `training_requests` requests. Raises
-    ValueError where the remote model has no known price.
+    allowance for the whole recording, in place of the task's own; it is spent as that would be in a period. A fine-tune
+    takes as long as `training_requests` requests. Raises ValueError where the remote model has no known price.
     """
 
     def __init__(
@@ -89,7 +94,12 @@ class Simulation:
     ) -> None:
         # The forecast is of spot checks that are answered at once, at the full price: a batch is no dearer.
         at_once = settings.remote.model_copy(update={"batch": False})
-        self.brain = Lifecycle(settings.model_copy(update={"remote": at_once}))
+        settings = settings.model_copy(update={"remote": at_once})
+        state = LifecycleState()
+        if max_remote_calls is not None:
+            settings = settings.model_copy(update={"allowance": AllowanceSettings(remote_calls=max_remote_calls)})
+            state.allowance = AllowanceState(horizon=0)
+        self.brain = Lifecycle(settings, state)
         self._training = SimulatedTraining(settings, train, evaluator)
         self._evaluator = evaluator
         self._rng = rng
@@ -98,23 +108,20 @@ class Simulation:
         self._step = timedelta(seconds=seconds_between_requests)
         self._delay = training_requests
         self._fine_tune: _FineTune | None = None
-        self._allowance: Allowance | None = None
         self._tally = Tally()
-        if max_remote_calls is not None:
-            self._allowance = Allowance(settings.budget, self.brain.state.ledger, max_remote_calls)
-            self.brain.accounts.budget = self._allowance
 
-    def run(self, traffic: Iterable[Recorded]) -> Iterator[SimulatedRequest]:
-        """Each request's answer, in order."""
+    def run(self, traffic: Sequence[Recorded]) -> Iterator[SimulatedRequest]:
+        """Each request's answer, in order. An allowance for the recording has to last for all of them."""
+        allowance = self.brain.state.allowance
+        if allowance is not None and allowance.horizon is not None:
+            allowance.horizon = len(traffic)
         for row in traffic:
             self._by_the_clock()
             served = self._serve(row)
-            self._tally.add(
-                local=served.served_by is Source.LOCAL,
-                agreement=None if served.output is None else self._evaluator(served.output, row.output),
-                remote_cost=self._cost(row),
-            )
-            yield served
+            agreement = None if served.output is None else self._evaluator(served.output, row.output)
+            cost = self._cost(row)
+            self._tally.add(local=served.served_by is Source.LOCAL, agreement=agreement, remote_cost=cost)
+            yield replace(served, agreement=agreement, remote_cost=cost, phase=self.brain.state.phase)
             self._now += self._step
 
     def forecast(self) -> Forecast:
@@ -126,7 +133,7 @@ class Simulation:
     def _serve(self, row: Recorded) -> SimulatedRequest:
         request = TaskRequest(request_id=row.request_id, task=self.brain.settings.name, input=row.input)
         try:
-            route = self._admit(request)
+            route = self.brain.admit(request, self._rng.random(), self._now)
         except BudgetExhausted:
             error = BudgetExhausted.__name__
             self._observe(RequestOutcome(request_id=row.request_id, route=None, error=error))
@@ -137,17 +144,6 @@ class Simulation:
             if not route.remote:
                 route = route.model_copy(update={"degraded": True})
         return self._finish(row, route, self._remote(row) if route.remote else None, local)
-
-    def _admit(self, request: TaskRequest) -> Route:
-        """Raises `BudgetExhausted`."""
-        coin = self._rng.random()
-        try:
-            return self.brain.admit(request, coin, self._now)
-        except BudgetExhausted:
-            if self._allowance is None or self._allowance.left:
-                raise
-            self._make_do()
-            return self.brain.admit(request, coin, self._now)
 
     def _finish(self, row: Recorded, route: Route, remote: Answer | None, local: Answer | None) -> SimulatedRequest:
         served = remote or local
@@ -161,9 +157,7 @@ class Simulation:
             example=self._training.collect(row.input, remote.output, fair=route.fair) if remote else None,
         )
         self._observe(outcome)
-        if remote and self._allowance and not self._allowance.left:
-            self._make_do()
-        degraded = route.degraded and served.source is Source.LOCAL
+        degraded = served.source is Source.LOCAL and route.short(served.confidence)
         return SimulatedRequest(row.request_id, served.output, served.source, degraded, served.cost)
 
     def _remote(self, row: Recorded) -> Answer:
@@ -214,19 +208,8 @@ class Simulation:
         running, self._fine_tune = self._fine_tune, None
         if running is None:
             return
-        spent = self._allowance is not None and not self._allowance.left
-        insist = spent and self.brain.state.version is None
-        outcome = self._training.fine_tune(running.request, running.snapshot, insist=insist)
+        outcome = self._training.fine_tune(running.request, running.snapshot)
         self._carry_out(self.brain.observe(outcome, self._now))
-
-    def _make_do(self) -> None:
-        """No remote call is left: what was learnt so far has to serve, so learn from everything, now."""
-        self._end_fine_tune()
-        state = self.brain.state
-        new = schedule.new_examples(state) > 0 or state.version is None
-        if new and state.examples >= LEAST_EXAMPLES:
-            self._carry_out(self.brain.operate(Retrain(), self._now))
-            self._end_fine_tune()
 
 
 def _price(settings: TaskSettings) -> Price:

@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from apprentice.allowance.state import AllowanceState
 from apprentice.batching import Batches
 from apprentice.budget import Ledger
-from apprentice.messages import Alert, Comparison, HistoryPoint, Phase, Troubled, VersionStatus
+from apprentice.messages import Alert, Comparison, Gold, HistoryPoint, Phase, Troubled, VersionStatus
 from apprentice.outage import LocalHealth
 from apprentice.purse import Grants
+from apprentice.quality.evidence import Evidence
 
 # A full window (1,000 comparisons of 108 bytes) and the story take 170 KiB of the 256 that the state may; this is for
 # the rest. Texts count in bytes of JSON: a control character takes six.
@@ -34,6 +36,7 @@ class LifecycleState(BaseModel):
     # The window of the current version, and what was derived from it.
     version: int | None = None
     window: list[Comparison] = []
+    evidence: Evidence | None = None
     shift: float = 0.0
     rate: float = 1.0
     rate_anchor: float | None = None
@@ -72,6 +75,7 @@ class LifecycleState(BaseModel):
     local_cost: Decimal = Decimal(0)
     ledger: Ledger = Field(default_factory=Ledger)
     grants: Grants = Field(default_factory=Grants)
+    allowance: AllowanceState | None = None
     batches: Batches = Field(default_factory=Batches)
 
     # The remote models: who cannot answer, and how far two agree.
@@ -79,6 +83,7 @@ class LifecycleState(BaseModel):
     opinions: int = 0
     opinions_agreed: float = 0.0
     opinions_spend: Decimal = Decimal(0)
+    gold: Gold = Field(default_factory=Gold)
 
     # The story.
     history: list[HistoryPoint] = []
@@ -91,11 +96,11 @@ class LifecycleState(BaseModel):
     def begin_anew(self) -> None:
         """For another schema: no example and no version so far can answer it. Money and the story go on."""
         self.phase, self.phase_reason = Phase.COLLECTING, "the schema changed"
-        self.version, self.training, self.trained_at, self.retrain_reason = None, None, None, None
+        self.version, self.evidence, self.training, self.trained_at, self.retrain_reason = None, None, None, None, None
         self.examples = self.holdout = self.trained_examples = 0
         self.rate, self.defer_below = 1.0, 1.0
         self.outdated, self.health = self.fine_tunes, LocalHealth()
-        self.begun = False
+        self.begun, self.gold = False, Gold()
 
     def remember(self, point: HistoryPoint) -> None:
         """Keep a point of the story; when there are too many, every second one goes and the stride doubles."""

@@ -6,8 +6,8 @@ import re
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def why_not_storable(content: bytes) -> str | None:
-    """The words for a caller, or None if any database stores this JSON."""
+def why_not_storable(content: bytes, what: str = "input") -> str | None:
+    """The words for a caller, or None if any database stores this JSON. `what` it is."""
     if b"\\u0000" in content and _NUL.search(content):
-        return "a text in the input holds a NUL character, which not every database can store"
+        return f"a text in the {what} holds a NUL character, which not every database can store"
     return None

@@ -25,9 +25,14 @@ def order(remote: RemoteSettings, request_id: str) -> list[ProviderSettings]:
 
 
 def account(provider: ProviderSettings) -> str:
-    """Names whom a call goes to and who pays it: two tasks with the same one share its limits and its outages."""
+    """Names whom a call goes to and who pays it: two tasks with the same one share its limits and its outages.
+
+    It is in the idempotency keys of calls that may be in doubt: with another name they are nobody's. A key's variable
+    is named, never its value.
+    """
     vertex = provider.vertex
-    where = provider.base_url or (f"{vertex.project}/{vertex.location}" if vertex else "")
+    places = (provider.base_url, f"{vertex.project}/{vertex.location}" if vertex else None)
+    where = " ".join(place for place in places if place)
     return f"{provider.provider} {provider.model} {where} {provider.key_variable or ''}".rstrip()
 
 

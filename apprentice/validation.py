@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from apprentice.confidence.interval import paired_difference, wilson
+from apprentice.confidence.interval import wilson
+from apprentice.confidence.paired import compare
 from apprentice.messages import Comparison, Validation
 
 
@@ -14,14 +15,16 @@ def summarise(candidate: Sequence[Comparison], incumbent: Sequence[Comparison], 
     mean = sum(scores) / len(scores)
     low, high = wilson(mean, len(scores))
     before = [comparison.score for comparison in incumbent]
-    gain_low, gain_high = paired_difference(scores, before) if before else (None, None)
+    paired = compare(scores, before) if before else None
     return Validation(
         holdout=len(scores),
         mean=mean,
         low=low,
         high=high,
         incumbent_mean=sum(before) / len(before) if before else None,
-        gain_low=gain_low,
-        gain_high=gain_high,
+        gain_low=paired.low if paired else None,
+        gain_high=paired.high if paired else None,
+        odds=paired.odds if paired else None,
+        differ=paired.differ if paired else None,
         comparisons=list(candidate[-window_size:]),
     )

@@ -23,16 +23,19 @@ from apprentice.messages import (
     BudgetStatus,
     Freeze,
     HistoryPoint,
+    Label,
     Order,
     Retire,
     SetCaps,
     TaskResult,
     TaskStatus,
+    Verdict,
 )
 from apprentice.settings import SHARED_BUDGET, BudgetSettings, TaskSettings, TemporalSettings
 from client import errors
 from client.backfilling import added, orders_of
 from client.connection import connect
+from client.labels import feedback_of, label_of
 from client.lane import Lane
 from client.payloads import NO_SETTINGS, converter_of, largest_request
 from client.prompt_updates import with_prompt_updates
@@ -199,6 +202,36 @@ class Apprentice:
             more = await resend(send, missing)
             taken = added(taken, more)
         return taken
+
+    async def feedback(
+        self, task: str, request_id: str, *, output: dict[str, Any] | None = None, right: bool | None = None
+    ) -> Verdict:
+        """Say what was right: the `output` that should have been given, or whether the one that was served is `right`.
+
+        Said again, the later word holds. How each model's answer compares with it, by the task's evaluator. Raises
+        InvalidLabel, UnknownRequest, RequestFailed for an answer that cannot be compared, UnknownTask, NoServer.
+        """
+        [verdict] = await self.feedback_all(task, [label_of(request_id, output, right)])
+        if verdict.error == "UnknownRequest":
+            raise errors.UnknownRequest(verdict.message)
+        if verdict.error is not None:
+            raise errors.RequestFailed(verdict.error, verdict.message)
+        return verdict
+
+    async def feedback_all(self, task: str, labels: Sequence[Label]) -> list[Verdict]:
+        """As `feedback` for many requests: a verdict for each label, in their order; one with an `error` was not taken.
+
+        Raises InvalidLabel, when those before may have been taken: sent again they change nothing. UnknownTask,
+        NoServer.
+        """
+        handle, missing = self._handle(task), no_task(task)
+        verdicts: list[Verdict] = []
+        for order, size in feedback_of(task, labels, self._largest):
+            send = partial(handle.execute_update, TaskLifecycleWorkflow.feedback, order, id=str(uuid4()))
+            async with self._lanes[task].enter(size if size < BY_REFERENCE else REFERENCE_BYTES):
+                labelled = await resend(send, missing)
+            verdicts += labelled.verdicts
+        return verdicts
 
     # --- the budget for all tasks ------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from apprentice.messages import BudgetStatus, Freeze, HistoryPoint, Order, SetCaps, TaskResult, TaskStatus
+from apprentice.messages import BudgetStatus, Freeze, HistoryPoint, Order, SetCaps, TaskResult, TaskStatus, Verdict
 from apprentice.settings import BudgetSettings, TaskSettings, TemporalSettings
 from client.apprentice import CONCURRENCY, Apprentice
 
@@ -78,6 +78,12 @@ class BlockingApprentice(AbstractContextManager["BlockingApprentice"]):
     def retire(self, task: str) -> TaskStatus:
         """See `Apprentice.retire`."""
         return self._portal.call(self._apprentice.retire, task)
+
+    def feedback(
+        self, task: str, request_id: str, *, output: dict[str, Any] | None = None, right: bool | None = None
+    ) -> Verdict:
+        """See `Apprentice.feedback`."""
+        return self._portal.call(partial(self._apprentice.feedback, task, request_id, output=output, right=right))
 
     def apply_budget(self, settings: BudgetSettings) -> bool:
         """See `Apprentice.apply_budget`."""

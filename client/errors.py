@@ -23,6 +23,14 @@ class InvalidInput(ApprenticeError):
     """The input does not match the task's `input_schema`. Nothing was asked or paid."""
 
 
+class InvalidLabel(ApprenticeError):
+    """A label is not JSON that fits the task's `output_schema`, or names neither an output nor right or wrong."""
+
+
+class UnknownRequest(ApprenticeError):
+    """No answered request of the task has this id; a label of it was not taken."""
+
+
 class PayloadUnreadable(ApprenticeError):
     """An input or output cannot be read here: another key, no storage, or it is gone. The message says which."""
 

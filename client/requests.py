@@ -12,8 +12,10 @@ from client.errors import InvalidInput
 from workflows.burst import LARGEST_INPUT
 
 
-def request_of(task: str, input: dict[str, Any], request_id: str, largest: int) -> tuple[TaskRequest, bytes]:
-    """The request, and what it is as JSON. Raises InvalidInput.
+def request_of(
+    task: str, input: dict[str, Any], request_id: str, largest: int, what: str = "input"
+) -> tuple[TaskRequest, bytes]:
+    """The request, and what it is as JSON; `what` errors call its content. Raises InvalidInput.
 
     Text with a lone surrogate, numbers that are none, objects that contain themselves and nesting that no parser
     follows are no JSON: they would be changed, or refused by the worker, on their way.
@@ -27,17 +29,17 @@ def request_of(task: str, input: dict[str, Any], request_id: str, largest: int) 
         first = error.errors(include_url=False, include_input=False)[0]
         raise InvalidInput(f"not a request: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     except (PydanticSerializationError, UnicodeEncodeError, ValueError, TypeError) as error:
-        raise InvalidInput(f"the input is not JSON: {_why(error)}") from None
+        raise InvalidInput(f"the {what} is not JSON: {_why(error)}") from None
     except RecursionError:
-        raise InvalidInput("the input is not JSON: nested too deep") from None
-    if why := why_not_storable(content):
+        raise InvalidInput(f"the {what} is not JSON: nested too deep") from None
+    if why := why_not_storable(content, what):
         raise InvalidInput(why)
     if len(content) > largest:
         raise InvalidInput(f"the request is {len(content):,} bytes long; {largest:,} are the most{_hint(largest)}")
     try:
         from_json(content, allow_inf_nan=False, cache_strings=False)
     except ValueError as error:
-        raise InvalidInput(f"the input is not JSON: {str(error).split(' at line ')[0]}") from None
+        raise InvalidInput(f"the {what} is not JSON: {str(error).split(' at line ')[0]}") from None
     return request, content
 
 

@@ -88,6 +88,8 @@ def named(cause: BaseException) -> errors.ApprenticeError:
     match cause.type:
         case "InvalidInput":
             return errors.InvalidInput(cause.message)
+        case "InvalidLabel":
+            return errors.InvalidLabel(cause.message)
         case "SchemaChanged" | "SettingsRefused" | "NoSuchCall" | "OutcomeKnown" | "NoBatches":
             return errors.OrderRefused(cause.message)
         case "NoSuchVersion" | "RollbackFailed":

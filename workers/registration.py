@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from activities.comparing import Compare, Scorer
+from activities.feedback import RecordFeedback
 from activities.local.ask import AskLocal
 from activities.local.serving import LocalModels
 from activities.notify.webhook import DeliverAlert
@@ -49,6 +50,7 @@ def activities(store: Store, clock: Callable[[], datetime] = utc_now) -> list[Ca
         batches.clear_batch,
         AskLocal(store, models, clock).ask_local,
         Compare(store, scorer, clock).compare,
+        RecordFeedback(store, scorer, clock).record_feedback,
         fine_tuning.snapshot_dataset,
         fine_tuning.train,
         fine_tuning.validate,

@@ -34,13 +34,14 @@ class FineTuneWorkflow:
             dataset = await self._snapshot()
             job = await self._train(dataset)
             validation = await self._validate(dataset)
-            promoted, reason = judge(validation, request.promotion_threshold)
+            promoted, reason = judge(validation, request.promotion_threshold, insist=request.insist)
             outcome = FineTuneOutcome(
                 number=request.number,
                 promoted=promoted,
                 reason=reason,
                 train=dataset.train,
                 holdout=dataset.holdout,
+                left_out=dataset.left_out,
                 validation=validation,
                 prompt_version=job.prompt_version,
             )
@@ -67,7 +68,7 @@ class FineTuneWorkflow:
         self._at("snapshot")
         return await workflow.execute_activity(
             contract.snapshot_dataset,
-            args=[self.request.task, self.request.schema_version],
+            args=[self.request.task, self.request.schema_version, self.request.settings_digest],
             start_to_close_timeout=policies.PERSIST_TIMEOUT,
             retry_policy=policies.PERSIST,
             summary="freeze the data set",

@@ -181,7 +181,7 @@ class Serving:
         return TaskResult(
             output=answer.output,
             request_id=self.request.request_id,
-            degraded=served.degraded if replayed else answer.source is Source.LOCAL and route.degraded,
+            degraded=served.degraded if replayed else answer.source is Source.LOCAL and route.short(answer.confidence),
             trace=Trace(
                 served_by=answer.source,
                 phase=self.brain.state.phase,
@@ -234,6 +234,8 @@ class Serving:
             reserved=route.reserved,
             fair=route.fair,
             copy_of=copy_of,
+            reason=route.reason,
+            propensity=route.propensity,
         )
         await self.burst.wait(len(call.model_dump_json().encode()))
         asking = policies.asking(settings.remote)
@@ -269,6 +271,9 @@ class Serving:
             serves=not route.remote,
             defer_below=0.0 if route.degraded else route.defer_below,
             degraded=route.degraded,
+            reason=route.reason,
+            propensity=route.propensity,
+            proven=route.proven,
         )
         timeout = timedelta(seconds=settings.local.timeout_seconds)
         await self.burst.wait(len(call.model_dump_json().encode()))

@@ -16,10 +16,12 @@ with workflow.unsafe.imports_passed_through():
         Backfill,
         Backfilled,
         BatchOutcome,
+        Feedback,
         FineTuneOutcome,
         ForceRemote,
         Grant,
         HistoryPoint,
+        Labelled,
         Message,
         Order,
         PauseCoaching,
@@ -45,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.burst import LARGEST_REQUEST, Burst
     from workflows.errands import Errands
     from workflows.failures import named
+    from workflows.labelling import Labelling
     from workflows.looking import View, show
     from workflows.reconciling import reconcile
     from workflows.refusals import check_change, check_rollback
@@ -104,6 +107,7 @@ class TaskLifecycleWorkflow:
         self.updates = 0
         self.draining = False
         self.errands = Errands(self.brain, self.burst, self.fine_tuned, self.till.advance)
+        self.labelling = Labelling(self.brain, self.burst)
         self.batching = Batching(self.brain, self.burst, self.batched)
         self._compile()
 
@@ -175,6 +179,21 @@ class TaskLifecycleWorkflow:
             self.input_schema.validate(request.input)
         except SchemaError as error:
             raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from None
+
+    @workflow.update
+    async def feedback(self, order: Feedback) -> Labelled:
+        """Store what people say of answers; how the answers compare with it. Sent again, it changes nothing.
+
+        Raises `ApplicationError` of type InvalidLabel or RollingOver, or named after what failed.
+        """
+        self.updates += 1
+        await workflow.wait_condition(lambda: self.digest is not None)
+        return await self.labelling.take(order, self.digest or "")
+
+    @feedback.validator
+    def _check_feedback(self, order: Feedback) -> None:
+        self._refuse_while_draining()
+        self.labelling.check(order)
 
     # --- onlookers ---------------------------------------------------------------------------------------------
 

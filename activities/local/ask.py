@@ -42,12 +42,15 @@ class AskLocal:
             return Reply(answer=served.answer, replayed=replayed, degraded=served.degraded)
         settings = await self._store.settings.get(call.settings_digest)
         answer = await self._models.of(settings).answer(request.input, call.version)
+        degraded = call.degraded or (answer.confidence or 0.0) < call.proven
         if call.serves and (answer.confidence or 0.0) >= call.defer_below:
             written = await self._store.journal.served_locally(
-                request.task, request.request_id, hashed, answer, call.degraded, self._clock(), call.admission
+                *(request.task, request.request_id, hashed, answer, degraded, self._clock(), call.admission),
+                reason=None if call.reason is None else call.reason.value,
+                propensity=call.propensity,
             )
             answer = written.answer
-        return Reply(answer=answer, degraded=call.degraded)
+        return Reply(answer=answer, degraded=degraded)
 
 
 def _beside(served: Served, call: LocalCall) -> bool:

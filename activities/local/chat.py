@@ -10,10 +10,11 @@ counts as unlikely. Both order answers by how sure the model was, which is what 
 
 from typing import Any
 
-from activities.local.completion import Completion, messages, read
+from activities.local.completion import Completion, read
 from activities.local.model import BadAnswer, ServerDown
 from activities.local.server import Refused, Server, ServerFailed
-from apprentice.prompts import Prompt
+from activities.remote.tokens import count
+from apprentice.prompts import Prompt, messages
 from apprentice.schema import compile_schema
 from apprentice.schema_sample import sample
 from apprentice.settings import TaskSettings
@@ -110,7 +111,7 @@ def to_completion(said: Any, server: Server, model: str, seconds: float) -> Comp
         text, finish = choice["message"].get("content"), choice.get("finish_reason")
         usage = said.get("usage") or {}
         log_probabilities = _log_probabilities(choice.get("logprobs"))
-        input_tokens, output_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        input_tokens, output_tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     except (LookupError, TypeError, AttributeError):
         raise ServerDown(f"{server.name} sent what is no chat completion: is it such a server?") from None
     return Completion(
@@ -118,8 +119,8 @@ def to_completion(said: Any, server: Server, model: str, seconds: float) -> Comp
         model=model,
         seconds=_own_seconds(said) or seconds,
         cut_off=finish == "length",
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
+        input_tokens=input_tokens or 0,
+        output_tokens=output_tokens or 0,
         log_probabilities=log_probabilities,
     )
 
@@ -137,7 +138,3 @@ def _own_seconds(said: dict[str, Any]) -> float | None:
     parts = [timings.get(name) for name in ("prompt_ms", "predicted_ms")]
     known = [part for part in parts if isinstance(part, int | float) and part >= 0]
     return sum(known) / 1000 if len(known) == len(parts) else None
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int and value >= 0 else 0

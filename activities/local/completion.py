@@ -1,4 +1,4 @@
-"""From a prompt to an answer, for models that write text: the messages, the JSON, its price and its confidence."""
+"""From a prompt to an answer, for models that write text: its JSON, its price and its confidence."""
 
 import json
 import math
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from activities.local.model import BadAnswer
 from apprentice.messages import Answer, Source
-from apprentice.prompts import Prompt
 from apprentice.schema import SchemaError, compile_schema
 from apprentice.settings import LocalSettings, TaskSettings
 
@@ -25,14 +24,6 @@ class Completion(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     log_probabilities: Sequence[float] | None = None
-
-
-def messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt as chat messages."""
-    told = [{"role": "system", "content": prompt.system}]
-    for user, assistant in prompt.turns:
-        told += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
-    return [*told, {"role": "user", "content": prompt.user}]
 
 
 def schema_of(settings: TaskSettings) -> dict[str, Any]:

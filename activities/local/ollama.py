@@ -20,7 +20,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from activities.local.completion import Completion, messages, read, schema_of, to_answer
+from activities.local.completion import Completion, read, schema_of, to_answer
 from activities.local.grammar import for_grammar
 from activities.local.model import BadAnswer, ModelUnavailable, ServerBusy, ServerDown
 from activities.local.ollama_models import LOAD_SECONDS, SHOW_SECONDS, Models
@@ -28,7 +28,7 @@ from activities.local.served import Served, prompt_for, read_version
 from activities.local.server import Place, Refused, deadline, server_at
 from activities.local.warm import Warm
 from apprentice.messages import Answer
-from apprentice.prompts import Prompt
+from apprentice.prompts import Prompt, messages
 from apprentice.schema import compile_schema
 from apprentice.schema_sample import sample
 from apprentice.settings import TaskSettings

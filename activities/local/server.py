@@ -179,7 +179,8 @@ class Server:
         if response.status_code == 503:
             raise ServerBusy(f"{self.name} answered HTTP 503: it has more questions than it takes, or loads a model")
         if response.status_code in (401, 403):
-            raise ServerDown(f"{self.name} answered HTTP {response.status_code}: set `local.api_key_env` to its key")
+            said = f"{self.name} answered HTTP {response.status_code}"
+            raise ServerDown(f"{said}: name the variable that holds its key in `local.api_key_env`")
         raise Refused(self.name, response.status_code, response.text)
 
     def _headers(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from activities.remote.http_model import base_url
 from activities.remote.tokens import count, part
 from activities.remote.wire_schema import told, unions, wire_schema
 from apprentice.prices import Usage
-from apprentice.prompts import Prompt, schema_text
+from apprentice.prompts import Prompt, messages, schema_text
 from apprentice.settings import ProviderSettings, TaskSettings
 from apprentice.thinking import claude_effort
 
@@ -70,7 +70,7 @@ class Anthropic:
             "model": self._provider.model,
             "max_tokens": max_output_tokens,
             "system": prompt.system if self._held else told(prompt, self._in_words),
-            "messages": _messages(prompt),
+            "messages": messages(prompt)[1:],  # its system prompt stands apart
         } | {name: value for name, value in chosen.items() if value is not None}
 
     def read(self, response: Any) -> Completion:
@@ -85,15 +85,6 @@ class Anthropic:
         # Who is not held to the schema likes to wrap an answer as if it were for people.
         fenced = None if self._held else _FENCED.fullmatch(text)
         return Completion((fenced[1] if fenced else text) or None, stop, _usage(said))
-
-
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    turns = [
-        {"role": role, "content": text}
-        for turn in prompt.turns
-        for role, text in zip(("user", "assistant"), turn, strict=True)
-    ]
-    return [*turns, {"role": "user", "content": prompt.user}]
 
 
 def _usage(said: Any) -> Usage | None:

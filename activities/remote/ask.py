@@ -75,12 +75,10 @@ class _Asking:
         """Raises ApplicationError, StoreError."""
         self._settings = await self._store.settings.get(self._call.settings_digest)
         line = teachers.order(self._settings.remote, self._call.request.request_id)
+        refusals = [(provider, self._models.refusal(provider)) for provider in line]
         # The journal is looked at in any case, so one is left even if none would be asked now.
-        ready = [provider for provider in line if self._models.refusal(provider) is None] or line[:1]
-        for provider in line:
-            refusal = self._models.refusal(provider)
-            if refusal is not None and provider not in ready:
-                self._failures.append((provider, refusal))
+        ready = [provider for provider, refusal in refusals if refusal is None] or line[:1]
+        self._failures += [(provider, refusal) for provider, refusal in refusals if refusal and provider not in ready]
         for provider in ready:
             reply = await self._turn(provider, line)
             if reply is not None:
@@ -190,6 +188,8 @@ class _Asking:
             schema_version=call.schema_version,
             copy_of=call.copy_of,
             cached_since=None if ttl is None else self._clock() - ttl,
+            reason=None if call.reason is None else call.reason.value,
+            propensity=call.propensity,
         )
 
 

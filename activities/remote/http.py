@@ -52,6 +52,7 @@ class Endpoint:
 
     def __init__(self, provider: ProviderSettings) -> None:
         self._who = f"{provider.provider} model {provider.model!r}"
+        self._keyless = provider.keyless
         seconds = provider.timeout_seconds
         # Connecting ends before the attempt does: a call that never left must not count as one that may have.
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds / 2))
@@ -85,7 +86,7 @@ class Endpoint:
             kind = type(error).__name__
             raise TimedOut(f"{self._who}: sent, but the connection gave no whole answer ({kind})") from None
         if not response.is_success:
-            raise refusal(self._who, response, content)
+            raise refusal(self._who, response, content, keyless=self._keyless)
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
@@ -118,8 +119,8 @@ def secret(variable: str | None) -> str | None:
     return key
 
 
-def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
-    """What a response that is no answer means; `content` is its body."""
+def refusal(who: str, response: httpx.Response, content: bytes, *, keyless: bool = False) -> RemoteError:
+    """What a response that is no answer means; `content` is its body. `keyless`: no key was sent."""
     status, body = response.status_code, error_body.read(content)
     said = f"{who}: HTTP {status}" + (f", {body.code}" if body.code else "")
     if body.out_of_credit or status == 402:
@@ -129,6 +130,8 @@ def refusal(who: str, response: httpx.Response, content: bytes) -> RemoteError:
     if status in _GATEWAY_GAVE_UP:
         return TimedOut(f"{said}: what became of the call is not known")
     if status in (401, 403) or body.bad_key:
+        if keyless:
+            return AuthFailed(f"{said}: it asks for a key; name the variable that holds it in `api_key_env`")
         return AuthFailed(f"{said}: the key is missing, wrong, or may not use this model")
     if status >= 500 or status == 409:
         return Overloaded(said, retry_after(response.headers, body.retry_after))

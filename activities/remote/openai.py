@@ -10,10 +10,9 @@ from activities.remote.dialect import Completion, Stop, Unreadable
 from activities.remote.errors import Overloaded, RateLimited
 from activities.remote.http import bearer
 from activities.remote.http_model import base_url
-from activities.remote.openai_compatible import messages
 from activities.remote.openai_usage import usage
 from activities.remote.wire_schema import wire_schema
-from apprentice.prompts import Prompt
+from apprentice.prompts import Prompt, messages
 from apprentice.settings import ProviderSettings, TaskSettings
 
 CUSTOMARY_URL = "https://api.openai.com/v1"
@@ -90,7 +89,8 @@ class OpenAI:
                 return Unreadable("the response is not complete")
 
 
-_POLICIES = {"invalid_prompt", "bio_policy", "misalignment_policy_violation"}
+# No set: what is looked for in it may be anything.
+_POLICIES = ("invalid_prompt", "bio_policy", "misalignment_policy_violation")
 
 
 def _is_answer(item: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from activities.remote.http import bearer
 from activities.remote.http_model import base_url
 from activities.remote.openai_usage import usage
 from activities.remote.wire_schema import wire_schema
-from apprentice.prompts import Prompt
+from apprentice.prompts import Prompt, messages
 from apprentice.settings import ProviderSettings, TaskSettings
 
 
@@ -50,11 +50,11 @@ class OpenAICompatible:
     def read(self, response: Any) -> Completion:
         try:
             choice = response["choices"][0]
-            message, finish = choice["message"], choice.get("finish_reason")
+            message, why = choice["message"], _STOPS.get(choice.get("finish_reason"), Stop.DONE)
             text, declined = message.get("content"), message.get("refusal")
         except (LookupError, TypeError, AttributeError):
             raise Unreadable("this is no chat completion") from None
-        stop = Stop.REFUSED if declined else _STOPS.get(finish, Stop.DONE)
+        stop = Stop.REFUSED if declined else why
         written = text or declined
         return Completion(
             written if isinstance(written, str) else None, stop, usage(response.get("usage"), "prompt", "completion")
@@ -62,13 +62,3 @@ class OpenAICompatible:
 
 
 _STOPS = {"length": Stop.CUT_OFF, "content_filter": Stop.FILTERED}
-
-
-def messages(prompt: Prompt) -> list[dict[str, str]]:
-    """A prompt as chat messages: system, then users and assistants in turn."""
-    turns = [
-        message
-        for asked, answered in prompt.turns
-        for message in ({"role": "user", "content": asked}, {"role": "assistant", "content": answered})
-    ]
-    return [{"role": "system", "content": prompt.system}, *turns, {"role": "user", "content": prompt.user}]

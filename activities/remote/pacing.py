@@ -19,7 +19,7 @@ from activities.remote.errors import RateLimited
 from activities.remote.model import Question
 from activities.store import StoreError
 from activities.store.paces import Paces
-from apprentice import pace
+from apprentice import pace, teachers
 from apprentice.pace import Limits
 from apprentice.prices import estimate_tokens
 from apprentice.settings import ProviderSettings
@@ -72,7 +72,7 @@ class Pacing:
 
         Raises RateLimited, with the seconds after which to come back, when that takes longer than a few seconds.
         """
-        account, limits = account_of(provider), self._limits(provider)
+        account, limits = row_of(provider), self._limits(provider)
         if limits is None:
             await self._pause(account)
             return None
@@ -91,7 +91,7 @@ class Pacing:
 
     def waits(self, provider: ProviderSettings) -> bool:
         """Whether a call may have to wait, or be sent away."""
-        return self._limits(provider) is not None or account_of(provider) in self._pauses
+        return self._limits(provider) is not None or row_of(provider) in self._pauses
 
     async def settle(self, turn: Turn | None, tokens: int) -> None:
         """Give back what was counted too much for a call that took `tokens`. Never fails: the call is paid."""
@@ -106,7 +106,7 @@ class Pacing:
 
     async def slow_down(self, provider: ProviderSettings, seconds: float) -> None:
         """Let nobody send for so long, as the provider asked with a 429. Without limits, nobody of this process."""
-        account, limits, until = account_of(provider), self._limits(provider), self._now() + seconds
+        account, limits, until = row_of(provider), self._limits(provider), self._now() + seconds
         if limits is None:
             self._pauses[account] = max(until, self._pauses.get(account, 0.0))
             return
@@ -182,12 +182,9 @@ def tokens_of(question: Question) -> int:
     return -(-sum(map(estimate_tokens, texts)) // 4) + question.max_output_tokens
 
 
-def account_of(provider: ProviderSettings) -> str:
-    """What a provider limits: one model at one address under one key, whose variable is named, never its value."""
-    parts = [provider.provider, provider.base_url or "", provider.key_variable or "", provider.model]
-    if provider.vertex is not None:
-        parts += [provider.vertex.project, provider.vertex.location]
-    name = " ".join(parts)
+def row_of(provider: ProviderSettings) -> str:
+    """The account, as the store's column has room for it."""
+    name = teachers.account(provider)
     if len(name) <= LONGEST_ACCOUNT:
         return name
     return name[: LONGEST_ACCOUNT - 65] + " " + hashlib.sha256(name.encode()).hexdigest()

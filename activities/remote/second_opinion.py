@@ -15,7 +15,16 @@ from activities.heartbeat import Heartbeater
 from activities.remote.asking import Teachers, question
 from activities.remote.errors import RemoteError, Unusable
 from activities.remote.journaling import call_key, not_begun, outlast, trouble
-from activities.store import CallState, Intent, RequestIdReused, SettingsUnknown, Standing, Store, StoreError
+from activities.store import (
+    CallState,
+    ExampleKey,
+    Intent,
+    RequestIdReused,
+    SettingsUnknown,
+    Standing,
+    Store,
+    StoreError,
+)
 from apprentice import teachers
 from apprentice.datasets import input_hash
 from apprentice.evaluators import EvaluatorError
@@ -86,7 +95,8 @@ class SecondOpinion:
             return opinion.model_copy(update={"error": "EvaluatorError"})
         first, second = f"{call.answer.provider} {call.answer.model}", f"{provider.provider} {provider.model}"
         task, request_id, now = call.request.task, call.request.request_id, self._clock()
-        await outlast(lambda: self._store.opinions.record(task, request_id, first, second, score, now))
+        example = ExampleKey(task, settings.schema_version, input_hash(call.request.input))
+        await outlast(lambda: self._store.opinions.record(task, request_id, first, second, score, now, example))
         return opinion.model_copy(update={"score": score})
 
     async def _failed(

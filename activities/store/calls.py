@@ -21,7 +21,10 @@ from apprentice.messages import Answer, Source, Split
 LOOKS = 10
 
 _OUTCOME = ("admission", "state", "answer", "cost", "error", "example", "served", "settled_at", "rejected_text")
-_TERMS = ("input_hash", "admission", "provider", "model", "idempotency_key", "upper_bound", "schema_version")
+_TERMS = (
+    *("input_hash", "admission", "provider", "model", "idempotency_key", "upper_bound", "schema_version"),
+    *("reason", "propensity"),
+)
 
 _of_request = select(calls).where(calls.c.task == bindparam("task"), calls.c.request_id == bindparam("request_id"))
 _settled = (
@@ -230,7 +233,16 @@ def intent_row(intent: Intent, now: datetime) -> dict[str, Any]:
 
 
 def local_row(
-    task: str, request_id: str, input_hash: str, answer: Answer, degraded: bool, now: datetime, admission: str
+    task: str,
+    request_id: str,
+    input_hash: str,
+    answer: Answer,
+    degraded: bool,
+    now: datetime,
+    admission: str,
+    *,
+    reason: str | None = None,
+    propensity: float | None = None,
 ) -> dict[str, Any]:
     return {
         "task": task,
@@ -246,4 +258,6 @@ def local_row(
         "degraded": degraded,
         "created_at": now,
         "settled_at": now,
+        "reason": reason,
+        "propensity": propensity,
     }

@@ -91,4 +91,6 @@ def _row(intent: Intent, source: Row[Any], answer: Answer, now: datetime) -> dic
         "settled_at": now,
         "schema_version": intent.schema_version,
         "copy_of": source.copy_of or source.request_id,
+        "reason": intent.reason,
+        "propensity": intent.propensity,
     }

@@ -3,15 +3,17 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
+from activities.store import amendments
+from activities.store.amendments import UNKNOWN, Frozen
 from activities.store.database import Database
 from activities.store.dialect import insert_absent, insert_numbered
 from activities.store.tables import datasets, examples
@@ -25,7 +27,8 @@ class Example:
     """One input and the remote answer that teaches it. `input_hash` is of the normalised input.
 
     `fair`: the remote model was asked whatever the input was, not because the local model was unsure of it.
-    `prompt_version` is of the prompt that it was asked with (`apprentice.prompts`).
+    `prompt_version` is of the prompt that it was asked with (`apprentice.prompts`). `corrected`: a person gave another
+    output than the teacher did, and this is it.
     """
 
     task: str
@@ -40,6 +43,10 @@ class Example:
     created_at: datetime
     fair: bool = True
     prompt_version: str | None = None
+    corrected: bool = False
+
+
+_COLUMNS = tuple(name for name in Example.__slots__ if name != "corrected")
 
 
 class Examples:
@@ -48,12 +55,28 @@ class Examples:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def snapshot(self, task: str, schema_version: int) -> DatasetRef:
-        """Freeze the data set as it is now: one row is read, however large the set is."""
+    async def snapshot(self, task: str, schema_version: int, *, leave_out_disputed: bool = False) -> DatasetRef:
+        """Freeze the data set as it is now: one row is read, and the amendments, however large the set is.
+
+        `leave_out_disputed`: without the training examples on which teachers disagree.
+        """
         key = {"task": task, "schema_version": schema_version}
         row = await self._database.read(lambda connection: connection.execute(_counters, key).one_or_none())
-        last_id, train, holdout = (0, 0, 0) if row is None else row
-        return DatasetRef(task=task, schema_version=schema_version, last_id=last_id, train=train, holdout=holdout)
+        last_id, train, holdout, last_amendment = (0, 0, 0, 0) if row is None else row
+        # Amendments up to this number do not change any more, so this need not be the same transaction.
+        frozen = Frozen(task, schema_version, last_amendment)
+        count = partial(amendments.left_out, frozen=frozen, leaves_out_disputed=leave_out_disputed)
+        out = await self._database.read_bulk(count) if last_amendment else dict.fromkeys(Split, 0)
+        return DatasetRef(
+            task=task,
+            schema_version=schema_version,
+            last_id=last_id,
+            train=train - out[Split.TRAIN],
+            holdout=holdout - out[Split.HOLDOUT],
+            last_amendment=last_amendment,
+            leaves_out_disputed=leave_out_disputed,
+            left_out=sum(out.values()),
+        )
 
     async def read(self, ref: DatasetRef, split: Split, batch: int = 1000) -> AsyncIterator[Example]:
         """The examples of a frozen data set in the order they came; `batch` rows are in memory at a time."""
@@ -63,20 +86,15 @@ class Examples:
 
     async def newest(self, ref: DatasetRef, split: Split, count: int) -> list[Example]:
         """The newest fair examples of a frozen data set, at most `count`, in the order they came."""
-        key = {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
-        rows = await self._database.read_bulk(partial(_read_newest, key=key, count=count))
-        return [Example(**row) for row in rows]
+        return await self._database.read_bulk(partial(_read_newest, ref=ref, split=split, count=count))
 
     async def _pages(self, ref: DatasetRef, split: Split, batch: int) -> AsyncIterator[list[Example]]:
-        key = {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
-        after = 0
-        while True:
-            page = key | {"after": after, "batch": batch}
-            rows = await self._database.read_bulk(partial(_read_page, page=page))
-            yield [Example(**row) for _, row in rows]
-            if len(rows) < batch:
-                return
-            after = rows[-1][0]
+        after: int | None = 0
+        while after is not None:
+            page, after = await self._database.read_bulk(
+                partial(_read_page, ref=ref, split=split, after=after, batch=batch)
+            )
+            yield page
 
     async def held_out(self, ref: DatasetRef, batch: int = 1000) -> AsyncIterator[list[dict[str, Any]]]:
         """The hold-out inputs of a frozen data set and of all its task's other schema versions up to then, by pages."""
@@ -107,7 +125,7 @@ class Examples:
         return count
 
 
-_counters = select(datasets.c.last_id, datasets.c.train, datasets.c.holdout).where(
+_counters = select(datasets.c.last_id, datasets.c.train, datasets.c.holdout, datasets.c.last_amendment).where(
     datasets.c.task == bindparam("task"), datasets.c.schema_version == bindparam("schema_version")
 )
 _locked = _counters.with_for_update()
@@ -175,14 +193,38 @@ def add(connection: Connection, example: Example) -> Split | None:
     return example.split
 
 
-def _read_newest(connection: Connection, key: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    rows = connection.execute(_newest.limit(count), key).mappings()
-    return [{name: row[name] for name in Example.__slots__} | {"split": Split(row["split"])} for row in rows][::-1]
+def _read_newest(connection: Connection, ref: DatasetRef, split: Split, count: int) -> list[Example]:
+    # No more than `left_out` of them can turn out not to belong to the data set.
+    rows = connection.execute(_newest.limit(count + ref.left_out), _key(ref, split)).mappings().all()
+    return _amended(connection, ref, rows[::-1])[-count:]
 
 
-def _read_page(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    rows = [dict(row) for row in connection.execute(_page, page).mappings()]
-    return [(row.pop("id"), row | {"split": Split(row["split"])}) for row in rows]
+def _read_page(
+    connection: Connection, ref: DatasetRef, split: Split, after: int, batch: int
+) -> tuple[list[Example], int | None]:
+    """The next examples, and after which number to go on; None at the end."""
+    rows = connection.execute(_page, _key(ref, split) | {"after": after, "batch": batch}).mappings().all()
+    return _amended(connection, ref, rows), rows[-1]["id"] if len(rows) == batch else None
+
+
+def _key(ref: DatasetRef, split: Split) -> dict[str, Any]:
+    return {"task": ref.task, "schema_version": ref.schema_version, "split": split.value, "last_id": ref.last_id}
+
+
+def _amended(connection: Connection, ref: DatasetRef, rows: Sequence[RowMapping]) -> list[Example]:
+    """As the data set has them, in the order of their numbers; without those that it leaves out."""
+    if not rows:
+        return []
+    frozen = Frozen(ref.task, ref.schema_version, ref.last_amendment)
+    known = amendments.between(connection, frozen, rows[0]["id"], rows[-1]["id"])
+    examples = []
+    for row in rows:
+        example = Example(**{name: row[name] for name in _COLUMNS} | {"split": Split(row["split"])})
+        amended = known.get(row["id"], UNKNOWN)
+        if amended.keeps(example.split, leaves_out_disputed=ref.leaves_out_disputed):
+            right = example.output if amended.output is None else amended.output
+            examples.append(replace(example, output=right, corrected=right != example.output))
+    return examples
 
 
 def _read_held(connection: Connection, page: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -205,4 +247,4 @@ def _flush(file: TextIO) -> None:
 
 
 def _row(example: Example) -> dict[str, Any]:
-    return {name: getattr(example, name) for name in Example.__slots__} | {"split": example.split.value}
+    return {name: getattr(example, name) for name in _COLUMNS} | {"split": example.split.value}

@@ -84,12 +84,18 @@ class Journal:
         degraded: bool,
         now: datetime,
         admission: str,
+        *,
+        reason: str | None = None,
+        propensity: float | None = None,
     ) -> Served:
         """Write a final local answer. Returns what is served: an answer that was there before, else this one.
 
-        `admission` is what a later run of the same activity is known by. Raises RequestIdReused.
+        `admission` is what a later run of the same activity is known by; `reason` and `propensity` are the route's.
+        Raises RequestIdReused.
         """
-        row = calls.local_row(task, request_id, input_hash, answer, degraded, now, admission)
+        row = calls.local_row(
+            *(task, request_id, input_hash, answer, degraded, now, admission), reason=reason, propensity=propensity
+        )
         return await self._database.write(lambda connection: calls.serve_locally(connection, row, answer))
 
     async def unknown(self, task: str) -> Unknown:
@@ -128,13 +134,19 @@ class Journal:
         return await self._database.read_bulk(spending.by_day(since, zone, task))
 
     async def forget(self, before: datetime, batch: int = 500) -> int:
-        """Delete settled calls, comparisons, opinions and questions of batches from before that time.
+        """Delete settled calls, comparisons, opinions, labels and questions of batches from before that time.
 
         Returns how many rows, deleted `batch` at a time. A request that is forgotten is a new one if it comes again.
-        Calls in doubt and examples are never deleted.
+        Calls in doubt are never deleted, nor are examples and their amendments.
         """
         forgotten = 0
-        parts = (forgetting.old_calls, forgetting.old_comparisons, forgetting.old_opinions, forgetting.old_questions)
+        parts = (
+            forgetting.old_calls,
+            forgetting.old_comparisons,
+            forgetting.old_opinions,
+            forgetting.old_feedback,
+            forgetting.old_questions,
+        )
         for part in parts:
             some = partial(part, before=before, batch=batch)
             while deleted := await self._database.write(some):

@@ -25,6 +25,8 @@ class Intent:
     Two ways to do without the call, for the same input of the same task: `copy_of` is the id of a request whose remote
     answer may be given to this one too; `cached_since` allows any remote answer of this `schema_version` that was
     paid for at that time or later, the newest first.
+
+    `reason` and `propensity` say why it is made, and how probable that was; None for a call that no request waits for.
     """
 
     task: str
@@ -38,6 +40,8 @@ class Intent:
     schema_version: int | None = None
     copy_of: str | None = None
     cached_since: datetime | None = None
+    reason: str | None = None
+    propensity: float | None = None
 
 
 class Served(NamedTuple):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from temporalio import activity
 
 from activities.store.store import Store
+from apprentice import gold, opinions
 from apprentice.calendar import Calendar
 from apprentice.messages import Standing
 from apprentice.orders import known_version
@@ -28,14 +29,16 @@ class RegisterSettings:
         dataset = await self._store.examples.snapshot(settings.name, version)
         versions = await self._store.versions.all(settings.name)
         zone, calendar = settings.budget.timezone, Calendar(settings.budget.timezone)
+        labels = await self._store.feedback.labellings(settings.name, version)
         since = calendar.begins(calendar.oldest(self._clock()))
         spent = await self._store.journal.spend_by_day(since, ZoneInfo(zone), settings.name)
         return Standing(
             settings_digest=digest,
-            examples=dataset.train + dataset.holdout,
+            examples=dataset.train + dataset.holdout + dataset.left_out,
             holdout=dataset.holdout,
             last_version=max((version.version for version in versions), default=0),
             last_batch=await self._store.batches.last(settings.name),
             schema_version=version,
+            gold=gold.tally(labels, opinions.names(settings.remote)),
             spent={str(day.day): day.settled + day.unknown for day in spent},
         )

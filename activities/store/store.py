@@ -7,6 +7,7 @@ from activities.store.batches import Batches
 from activities.store.comparisons import Comparisons
 from activities.store.database import Database, open_database
 from activities.store.examples import Examples
+from activities.store.feedback import Feedback
 from activities.store.journal import Journal
 from activities.store.opinions import Opinions
 from activities.store.paces import Paces
@@ -16,7 +17,8 @@ from activities.store.versions import Versions
 
 
 class Store:
-    """Settings, journal, examples, batches, comparisons, opinions, versions, paces. Of the loop that opened it.
+    """Settings, journal, examples, batches, comparisons, opinions, feedback, versions,
+    paces. Of the loop that opened it.
 
     async with await Store.open("sqlite:///apprentice.db") as store:
         served = await store.journal.served("classify_ticket", "r-1")
@@ -30,6 +32,7 @@ class Store:
         self.batches = Batches(database)
         self.comparisons = Comparisons(database)
         self.opinions = Opinions(database)
+        self.feedback = Feedback(database)
         self.versions = Versions(database)
         self.paces = Paces(database)
 

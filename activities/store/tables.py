@@ -19,7 +19,7 @@ from activities.store.columns import Json, Money, RowId, UtcTime
 
 # Raised with every change of a table below, which is a module of `migrations.versions` too: an old store is upgraded
 # when it is opened, a newer one refused, none is half understood.
-SCHEMA = 4
+SCHEMA = 6
 
 metadata = MetaData()
 
@@ -58,6 +58,9 @@ calls = Table(
     Column("schema_version", Integer),
     Column("copy_of", String(200)),
     Column("rejected_text", Text),
+    # Of the route: why it was taken, and how probable it was that the remote model is asked.
+    Column("reason", String(16)),
+    Column("propensity", Float),
     PrimaryKeyConstraint("task", "request_id", "role"),
 )
 
@@ -125,7 +128,23 @@ datasets = Table(
     Column("last_id", RowId, nullable=False),
     Column("train", Integer, nullable=False),
     Column("holdout", Integer, nullable=False),
+    Column("last_amendment", Integer, nullable=False, server_default="0"),
 )
+
+# What was learnt of examples later. Only ever added to: a frozen data set is also "number <= last_amendment".
+amendments = Table(
+    "amendments",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("schema_version", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("example", RowId, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("output", Json),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+Index("amendments_by_example", amendments.c.task, amendments.c.schema_version, amendments.c.example)
 
 comparisons = Table(
     "comparisons",
@@ -137,6 +156,8 @@ comparisons = Table(
     Column("propensity", Float, nullable=False),
     Column("confidence", Float),
     Column("created_at", UtcTime, nullable=False),
+    # What the local model said: only so can a label say later which of the two was right.
+    Column("local", Json),
 )
 
 Index("comparisons_by_age", comparisons.c.created_at)
@@ -160,6 +181,28 @@ opinions = Table(
     Column("score", Float, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
+
+# What people say of answers, and the requests that were drawn for them to look at (`audited`).
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("task", String(63), primary_key=True),
+    Column("request_id", String(200), primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+    Column("audited", Boolean, nullable=False),
+    Column("labelled_at", UtcTime),
+    Column("output", Json),
+    Column("correct", Boolean),
+    Column("amends", Boolean, nullable=False),
+    Column("teacher", String(264)),
+    Column("served_score", Float),
+    Column("teacher_score", Float),
+    Column("local_score", Float),
+    Column("agreement", Float),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+Index("feedback_by_age", feedback.c.created_at)
 
 # Questions of batches that are collected or under way; gone once the task has heard what became of them.
 batch_items = Table(

@@ -47,8 +47,11 @@ class FineTuning:
         self._holdout = HoldOut(store, models, scorer)
 
     @activity.defn(name="snapshot_dataset")
-    async def snapshot_dataset(self, task: str, schema_version: int) -> DatasetRef:
-        return await self._store.examples.snapshot(task, schema_version)
+    async def snapshot_dataset(self, task: str, schema_version: int, settings_digest: str | None = None) -> DatasetRef:
+        """A workflow that began under an earlier release does not say under which settings."""
+        quality = None if settings_digest is None else (await self._store.settings.get(settings_digest)).quality
+        leaves_out = quality is not None and quality.disputed == "leave_out"
+        return await self._store.examples.snapshot(task, schema_version, leave_out_disputed=leaves_out)
 
     @activity.defn(name="train")
     async def train(self, request: TrainingRequest) -> TrainingJob:
@@ -93,7 +96,7 @@ class FineTuning:
 
         Nor does it hold anything that is too much like a hold-out input.
         """
-        file = Path(settings.local.model_dir) / request.task / "datasets" / f"{request.dataset.last_id}.jsonl"
+        file = Path(settings.local.model_dir) / request.task / "datasets" / f"{_name(request.dataset)}.jsonl"
         if not file.exists():
             await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
             keeps = await self._apart(request.dataset)
@@ -111,3 +114,9 @@ class FineTuning:
             if len(training) % BREATH == 0:
                 await asyncio.sleep(0)
         return await asyncio.to_thread(held.apart, training)
+
+
+def _name(dataset: DatasetRef) -> str:
+    """Other names for other contents: a file that is there is not written again."""
+    amended = f"-{dataset.last_amendment}" if dataset.last_amendment else ""
+    return f"{dataset.last_id}{amended}{'-undisputed' if dataset.leaves_out_disputed else ''}"

@@ -25,18 +25,3 @@ def wilson(mean: float, n: int, level: float = LEVEL) -> tuple[float, float]:
 def squared_quantile(level: float) -> float:
     """z squared, where a standard normal is within z of 0 with probability `level`."""
     return NormalDist().inv_cdf((1 + level) / 2) ** 2
-
-
-def paired_difference(candidate: list[float], incumbent: list[float], level: float = LEVEL) -> tuple[float, float]:
-    """Normal interval of the mean of `candidate[i] - incumbent[i]`, both scored on the same inputs; in [-1, 1].
-
-    With fewer than two pairs nothing is known: [-1, 1].
-    """
-    differences = [a - b for a, b in zip(candidate, incumbent, strict=True)]
-    n = len(differences)
-    if n < 2:
-        return -1.0, 1.0
-    mean = math.fsum(differences) / n
-    variance = math.fsum((difference - mean) ** 2 for difference in differences) / (n - 1)
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(variance / n)
-    return max(-1.0, mean - half), min(1.0, mean + half)

@@ -6,7 +6,8 @@ at the top level are for all tasks together, a task's own are its own besides. W
 absolute, every remote model has its price, every task knows whether it draws from a budget for all.
 """
 
+from apprentice.config.changing import BadChange, changing
 from apprentice.config.errors import ConfigError
 from apprentice.config.loading import load, load_temporal, parse
 
-__all__ = ["ConfigError", "load", "load_temporal", "parse"]
+__all__ = ["BadChange", "ConfigError", "changing", "load", "load_temporal", "parse"]

@@ -10,7 +10,7 @@ from apprentice import prompts
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.errors import did_you_mean, unknown_name
 from apprentice.config.local_checks import local, server_command
-from apprentice.config.remote_checks import batch, providers, shares
+from apprentice.config.remote_checks import accounts, batch, providers, shares
 from apprentice.config.surroundings import Found, Surroundings, variable
 from apprentice.evaluators import BUILDERS
 from apprentice.evaluators.custom import PATH as CUSTOM_PATH
@@ -121,6 +121,7 @@ CHECKS: tuple[Callable[[TaskSettings, Surroundings], Found], ...] = (
     local,
     server_command,
     shares,
+    accounts,
     alerts,
     timezone,
 )

@@ -1,6 +1,6 @@
 """From the text of `apprentice.yaml` to a Config: each block, each task, then what concerns them all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -42,9 +42,12 @@ TOP_LEVEL: dict[str, type[Settings]] = {
 }
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in a file. Raises ConfigError: all that is wrong with it, or that it cannot be read."""
-    return parse(_text(path), str(path), environ)
+def load(path: Path, environ: Mapping[str, str], change: Callable[[Node], Node] | None = None) -> Config:
+    """The configuration in a file. Raises ConfigError: all that is wrong with it, or that it cannot be read.
+
+    `change` is what to make of the tree of the file before it is checked.
+    """
+    return parse(_text(path), str(path), environ, change)
 
 
 def load_temporal(path: Path, environ: Mapping[str, str]) -> TemporalSettings:
@@ -73,7 +76,7 @@ def _text(path: Path) -> str:
         raise ConfigError([Problem(str(path), 1, "", "is not text in UTF-8")]) from None
 
 
-def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
+def parse(text: str, source: str, environ: Mapping[str, str], change: Callable[[Node], Node] | None = None) -> Config:
     """The configuration in `text`. `source` names it in errors; relative paths start from the folder of `source`.
 
     `environ` is asked only whether variables that the configuration names are there. Raises ConfigError.
@@ -82,6 +85,7 @@ def parse(text: str, source: str, environ: Mapping[str, str]) -> Config:
         root = read(text, source)
     except SourceError as error:
         raise ConfigError(error.problems) from None
+    root = change(root) if change else root
     folder = Path(source).absolute().parent
     problems: list[Problem] = []
     blocks = dict(_blocks(root, source, problems))

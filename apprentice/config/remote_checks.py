@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from apprentice import batching, prices, thinking
+from apprentice import batching, prices, teachers, thinking
 from apprentice.config.errors import Path as KeyPath
 from apprentice.config.surroundings import Found, Surroundings, address, variable
 from apprentice.settings import ProviderSettings, TaskSettings
@@ -28,6 +28,16 @@ def shares(task: TaskSettings, around: Surroundings) -> Found:
         yield ("remote", "additional_providers"), f"the shares of all together must not be above 1, they are {whole}"
     if remote.second_opinions and not remote.additional_providers:
         yield ("remote", "second_opinions"), "needs another provider to ask: add one to additional_providers"
+
+
+def accounts(task: TaskSettings, around: Surroundings) -> Found:
+    """No two providers are one account: they would share a model, and nobody could tell their calls apart."""
+    known = {teachers.account(task.remote): "remote"}
+    for index, extra in enumerate(task.remote.additional_providers):
+        name = f"remote.additional_providers[{index}]"
+        if (other := known.setdefault(teachers.account(extra), name)) != name:
+            words = f"is the same account as {other}; choose another provider, model, base_url or api_key_env"
+            yield ("remote", "additional_providers", index), words
 
 
 def _provider(settings: ProviderSettings, currency: str, path: KeyPath, around: Surroundings) -> Found:

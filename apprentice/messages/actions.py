@@ -7,10 +7,11 @@ from typing import Literal
 from apprentice.messages.base import Message
 from apprentice.messages.batches import BatchOutcome, BatchQuestion, BatchRequest
 from apprentice.messages.calls import Opinion, OpinionCall
+from apprentice.messages.feedback import Gold
 from apprentice.messages.fine_tuning import FineTuneOutcome, FineTuneRequest, RolledBack
 from apprentice.messages.requests import RequestOutcome
 
-Outcome = RequestOutcome | FineTuneOutcome | Opinion | BatchOutcome | RolledBack
+Outcome = RequestOutcome | FineTuneOutcome | Opinion | BatchOutcome | RolledBack | Gold
 
 
 class AlertKind(StrEnum):

@@ -5,7 +5,8 @@ from decimal import Decimal
 from pydantic import AwareDatetime
 
 from apprentice.messages.base import Message, Money, Propensity, Score, Split
-from apprentice.messages.requests import Answer, TaskRequest, Trouble
+from apprentice.messages.feedback import Gold
+from apprentice.messages.requests import Answer, RouteReason, TaskRequest, Trouble
 
 
 class SpentQuery(Message):
@@ -20,7 +21,7 @@ class RemoteCall(Message):
     """Input of the activity `ask_remote`. `reserved` is the upper bound that was set aside for this call.
 
     `fair` is `Route.fair`. `copy_of` names a request with the same input that has just been answered: that answer is
-    this request's too, and nothing is asked.
+    this request's too, and nothing is asked. `reason` and `propensity` are the route's: the journal remembers them.
 
     `admission` is unique for each time a request is admitted: it tells an activity that Temporal runs again (what it
     did the first time has not been accounted for) from a caller who sends a request again (it has).
@@ -33,6 +34,8 @@ class RemoteCall(Message):
     reserved: Money
     fair: bool = True
     copy_of: str | None = None
+    reason: RouteReason | None = None
+    propensity: Score | None = None
 
 
 class Standing(Message):
@@ -40,7 +43,7 @@ class Standing(Message):
 
     A task whose workflow is started anew goes on with its examples, numbers its versions and batches after those it
     has, and has spent what it spent: `spent` is by day, in the budget's time zone, since the current week and month
-    began.
+    began. `gold` is what its labels add up to.
     """
 
     settings_digest: str
@@ -50,10 +53,15 @@ class Standing(Message):
     last_batch: int = 0
     schema_version: int | None = None
     spent: dict[str, Money] = {}
+    gold: Gold = Gold()
 
 
 class LocalCall(Message):
-    """Input of `ask_local`. The answer is final (`serves`) unless its confidence is below `defer_below`."""
+    """Input of `ask_local`.
+
+    The answer is final (`serves`) unless its confidence is below `defer_below`; below `proven` it is `degraded`.
+    `reason` and `propensity` are the route's: the journal remembers them with a final answer.
+    """
 
     request: TaskRequest
     admission: str
@@ -62,6 +70,9 @@ class LocalCall(Message):
     serves: bool
     defer_below: Score = 0.0
     degraded: bool = False
+    reason: RouteReason | None = None
+    propensity: Score | None = None
+    proven: Score = 0.0
 
 
 class Reply(Message):

@@ -8,17 +8,28 @@ from apprentice.messages.requests import Comparison
 
 
 class DatasetRef(Message):
-    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version."""
+    """A frozen data set, by reference: the task's examples with `id <= last_id` of one schema version.
+
+    What was said of them later (labels, second opinions) counts up to its number `last_amendment`. `left_out` examples
+    are in neither part: what their teacher said is known to be wrong, or, where `leaves_out_disputed`, another teacher
+    said otherwise and the example is of the training part. `train` and `holdout` are without them.
+    """
 
     task: str
     schema_version: int
     last_id: int
     train: int
     holdout: int
+    last_amendment: int = 0
+    leaves_out_disputed: bool = False
+    left_out: int = 0
 
 
 class FineTuneRequest(Message):
-    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version."""
+    """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version.
+
+    `insist`: it is promoted whatever the hold-out set says, since nothing else can answer when no call is left.
+    """
 
     task: str
     number: int
@@ -29,6 +40,7 @@ class FineTuneRequest(Message):
     window_size: int
     training_timeout: timedelta
     reason: str
+    insist: bool = False
 
 
 class TrainingStatus(StrEnum):
@@ -89,8 +101,10 @@ class ValidationRequest(Message):
 class Validation(Message):
     """Hold-out scores. `comparisons` are the candidate's newest, at most `window_size`; none was ever trained on.
 
-    `gain_low`, `gain_high` bound the mean paired difference candidate minus incumbent (95%); None without an
-    incumbent.
+    Beside an incumbent, on the same examples: `gain_low`, `gain_high` bound the mean difference candidate minus
+    incumbent (95%, at every look); `odds` are those that it is above 0, `differ` counts the examples where the two
+    scored differently (`apprentice.confidence.paired`). None without an incumbent; a validation from before 0.4 has
+    neither odds nor count.
     """
 
     holdout: int
@@ -100,6 +114,8 @@ class Validation(Message):
     incumbent_mean: Score | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    odds: float | None = None
+    differ: int | None = None
     comparisons: list[Comparison] = []
 
 
@@ -113,6 +129,7 @@ class FineTuneOutcome(Message):
     holdout: int = 0
     validation: Validation | None = None
     prompt_version: str | None = None
+    left_out: int = 0
 
 
 class RolledBack(Message):

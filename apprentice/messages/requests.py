@@ -22,9 +22,9 @@ class Answer(Message):
 
     `version` is the local model's version (None for a remote model); `confidence` is the calibrated probability
     that the answer agrees with the teacher (None where the model gives none); `novelty` is how unlike the version's
-    training inputs the input is (0 familiar, 1 all new; None where nobody measured); `latency_seconds` is the model's own
-    time, without queueing. `provider` is who gave a remote answer; `cost` of a local one is what its server costs while
-    it answers, which no cap counts.
+    training inputs the input is (0 familiar, 1 all new; None where nobody measured); `latency_seconds` is the model's
+    own time, without queueing. `provider` is who gave a remote answer; `cost` of a local one is what its server costs
+    while it answers, which no cap counts.
     """
 
     source: Source
@@ -59,8 +59,10 @@ class Route(Message):
 
     `propensity` is the probability that the remote model would be asked, given everything known at that time;
     `reserved` is the upper bound of the call's price, already set aside; `degraded` says that the budget kept a
-    remote answer away; `defer_below` is the confidence under which the local answer is not served. `later`: the remote
-    model is asked in a batch, after the local answer was served.
+    remote answer away; `defer_below` is the confidence under which the local answer is not served. `rate` is the
+    probability with which a coin picks a request for a check. Under an allowance, local answers that are less sure
+    than `proven` are served without proof that they keep the promise. `later`: the remote model is asked in a batch,
+    after the local answer was served.
     """
 
     remote: bool
@@ -71,6 +73,8 @@ class Route(Message):
     degraded: bool = False
     version: int | None = None
     defer_below: Score = 0.0
+    rate: Score = 1.0
+    proven: Score = 0.0
     later: bool = False
 
     @property
@@ -86,6 +90,15 @@ class Route(Message):
     def chance_of_comparison(self, confidence: float | None) -> float:
         """The probability that a request whose local answer is this sure is compared: an unsure one always is."""
         return 1.0 if (confidence or 0.0) < self.defer_below else self.propensity
+
+    def short(self, confidence: float | None) -> bool:
+        """Whether a local answer that is this sure is served though a remote one was wanted, or nothing is proven."""
+        return self.degraded or (confidence or 0.0) < self.proven
+
+    def weight(self, confidence: float | None) -> float:
+        """What a comparison counts for in a fair picture of the traffic, in [0, 1]: see `Comparison`."""
+        chance = self.chance_of_comparison(confidence)
+        return self.rate / chance if chance else 0.0
 
 
 class Trace(Message):
@@ -121,11 +134,13 @@ class TaskResult(Message):
 class Comparison(Message):
     """The evaluator's score of a local answer against the remote answer to the same request.
 
-    `propensity` is the probability that the request was compared, given everything known at that time.
+    `propensity` is the probability that the request was compared, given everything known at that time; `weight` is the
+    sampling rate of that time over it, which makes comparisons of all requests a fair picture of the traffic.
     """
 
     score: Score
     propensity: Propensity = 1.0
+    weight: Propensity = 1.0
     confidence: Score | None = None
     version: int
 

@@ -19,6 +19,26 @@ class Interval(Message):
     n: int
 
 
+class Promise(Message):
+    """What is promised of quality, how far it is proven, and what would prove more.
+
+    `target`, `confidence` and `scope` are the settings'. Answers at least `threshold` sure may be served locally:
+    `share` of all requests, and what the promise is about then agrees with the remote model at `agreement`; None
+    while nothing is proven. After about `needed` more comparisons as those so far, `next_share` could be served
+    locally; None where nothing more is in sight.
+    """
+
+    target: Score
+    confidence: Score
+    scope: Literal["local", "served"]
+    threshold: Score | None = None
+    share: Score = 0.0
+    agreement: Score | None = None
+    next_share: Score | None = None
+    next_agreement: Score | None = None
+    needed: int | None = None
+
+
 class HistoryPoint(Message):
     """One point of the task's story. Counters are totals since the task began."""
 
@@ -87,7 +107,7 @@ class VersionStatus(Message):
 
     `prompt_version` is of the prompt that it was trained under; None if nobody knows.
     `at` is when it became what it is (of a retired one: when it was promoted). `served`: it was promoted once, whatever
-    it is now.
+    it is now. `left_out` of the examples were in neither part: see `DatasetRef`.
     """
 
     version: int
@@ -99,13 +119,49 @@ class VersionStatus(Message):
     holdout_mean: Score | None = None
     prompt_version: str | None = None
     served: bool = False
+    left_out: int = 0
+
+
+class GoldStatus(Message):
+    """How right the models are, by labels of requests that were drawn at random; None where there are none.
+
+    Intervals are 95% Wilson intervals of the mean score against the label, for a number of labels that the audit
+    fixed: they hold when all that was `drawn` is `labelled`. `teacher`: of the teacher's answers. `local_beside`: of
+    the local model's where the teacher answered too, whichever was served; `local_served`: of those that callers got
+    without it; of all versions. `local_nearer`: of the requests where the two differ, the share in which the local
+    answer is nearer to the label. `told` labels were chosen by people, who label what they find wrong: they enter none
+    of these; `told_right` is the mean score of what was served there.
+    """
+
+    drawn: int = 0
+    labelled: int = 0
+    teacher: Interval | None = None
+    local_beside: Interval | None = None
+    local_served: Interval | None = None
+    local_nearer: Interval | None = None
+    told: int = 0
+    told_right: Score | None = None
+
+
+class TeacherError(Message):
+    """How often a teacher is wrong, from nothing but how far two of them agree. An estimate on assumptions, no truth.
+
+    `at_least`: where both are right they agree, so together they are wrong at least as often as they disagree; the mean
+    of the two is at least half of that, at the most agreement that the interval allows. `if_independent`: if both are
+    wrong equally often, independently, and never agree when wrong. Teachers that learnt from the same texts make the
+    same errors, and then it is too low.
+    """
+
+    at_least: Score
+    if_independent: Interval
 
 
 class TaskStatus(Message):
     """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence.
 
     `troubled` are the remote models that cannot answer now; `teachers_agree` is how far two of them agree, where both
-    were asked.
+    were asked, and `teacher_error` what that says of their errors. `correlation` is agreement with the teacher; how
+    right both are is in `gold`.
     """
 
     task: str
@@ -120,6 +176,7 @@ class TaskStatus(Message):
     examples: int
     holdout: int
     correlation: Interval | None
+    promise: Promise | None = None
     trend: float | None
     sampling_rate: float
     version: int | None
@@ -141,6 +198,8 @@ class TaskStatus(Message):
     lease: Lease | None = None
     troubled: list[Troubled] = []
     teachers_agree: Interval | None = None
+    teacher_error: TeacherError | None = None
+    gold: GoldStatus | None = None
     batch: BatchStatus = BatchStatus()
     local_cost: Money = Decimal(0)
     outage: Outage | None = None

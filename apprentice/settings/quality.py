@@ -52,6 +52,11 @@ class QualitySettings(Settings):
     scope: Literal["local", "served"] = Field(
         "local", description="the promise is for what the local model answers, or for everything served"
     )
+    disputed: Literal["train", "leave_out"] = Field(
+        "train",
+        description="whether examples on which a second opinion disagreed with the teacher are trained on; a label"
+        " decides where there is one",
+    )
 
 
 class EvaluatorOptions(Settings):

@@ -108,6 +108,11 @@ class ProviderSettings(Settings):
             return self.api_key_env
         return CUSTOMARY_KEYS.get(self.provider)
 
+    @property
+    def keyless(self) -> bool:
+        """Whether no key is sent. Vertex AI takes none, and has a token."""
+        return self.key_variable is None and self.vertex is None
+
 
 class RemoteSettings(ProviderSettings):
     """The remote model that teaches, and others for diversity and fallback."""

@@ -24,6 +24,7 @@ COMMANDS = {
     "watch": ("watch", "The status, live."),
     "doctor": ("doctor", "Ask every provider and server once; says what is wrong."),
     "report": ("report", "What was saved, and at what quality."),
+    "feedback": ("feedback", "Say what was right: of one answer, of a file of them, or of a fair sample."),
     "codec-server": ("codec_server", "Let Temporal's Web UI read encrypted payloads, behind a token."),
     "simulate": ("simulate", "Forecast savings from recorded traffic, without a server."),
     "force-remote": ("orders", "Send everything to the remote model, for a time or until --off."),

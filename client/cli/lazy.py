@@ -22,6 +22,8 @@ EXIT_CODES = {
     "client.errors.UnknownTask": 2,
     "client.errors.NoBudget": 2,
     "client.errors.InvalidInput": 2,
+    "client.errors.InvalidLabel": 2,
+    "client.errors.UnknownRequest": 2,
     "client.errors.OrderRefused": 2,
     "apprentice.config.errors.ConfigError": 2,
     "workers.search_attributes.SearchAttributesError": 2,

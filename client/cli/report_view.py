@@ -60,13 +60,13 @@ def curves(history: Sequence[HistoryPoint], width: int, encoding: str) -> Iterab
     lines = chart(correlation, width, CHART_HEIGHT, low=low, encoding=encoding)
     for number, line in enumerate(lines):
         scale = {0: "1.00", len(lines) - 1: f"{low:.2f}"}.get(number, "")
-        yield _labelled("correlation" if number == 0 else "", scale, line, "cyan")
+        yield labelled("correlation" if number == 0 else "", scale, line, "cyan")
     newest = history[-1]
-    yield _curve("sampling rate", [p.sampling_rate for p in history], f"{newest.sampling_rate:.0%}", width, encoding)
+    yield curve("sampling rate", [p.sampling_rate for p in history], f"{newest.sampling_rate:.0%}", width, encoding)
     local = recent_local_shares(history)
-    yield _curve("local share", local, f"{local[-1] or 0:.0%}", width, encoding)
+    yield curve("local share", local, f"{local[-1] or 0:.0%}", width, encoding)
     phases: Values = [int(point.phase) / 3 for point in history]
-    yield _curve("phase", phases, str(int(newest.phase)), width, encoding)
+    yield curve("phase", phases, str(int(newest.phase)), width, encoding)
     yield Text(f"{'':{MARGIN}}request {history[0].requests:,} to {newest.requests:,}", style="dim")
 
 
@@ -108,10 +108,12 @@ def _saved(day: DaySpend) -> float:
     return share(float(day.savings), float(day.all_remote))
 
 
-def _curve(name: str, values: Values, now: str, width: int, encoding: str) -> Text:
-    return _labelled(name, now, sparkline(values, width, encoding=encoding), "green")
+def curve(name: str, values: Values, now: str, width: int, encoding: str) -> Text:
+    """A name, the newest value, and a line of all of them."""
+    return labelled(name, now, sparkline(values, width, encoding=encoding), "green")
 
 
-def _labelled(name: str, scale: str, line: str, style: str) -> Text:
+def labelled(name: str, scale: str, line: str, style: str) -> Text:
+    """A line of a chart behind its name and what is written on its scale."""
     gap = max(1, MARGIN - 1 - len(name))
     return Text.assemble((name, "dim"), (f"{scale:>{gap}} ", "dim"), (line, style), overflow="crop", no_wrap=True)

@@ -57,9 +57,9 @@ def new_attempt() -> int:
     return time.time_ns() // 1_000_000
 
 
-def read_input(argument: str) -> dict[str, Any]:
-    """The object that `--input` stands for. Raises `Failed` (2)."""
-    where = "--input"
+def read_input(argument: str, option: str = "--input") -> dict[str, Any]:
+    """The object that an option stands for. Raises `Failed` (2)."""
+    where = option
     try:
         if argument == "-":
             where = "standard input"

@@ -13,13 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from activities.local.embedded.student import Student
+from apprentice.course import CourseTally
 from apprentice.evaluators import EvaluatorError, build
+from apprentice.messages import Source
 from apprentice.settings import TaskSettings
 from apprentice.simulation import Recorded, SimulatedRequest, Simulation
-from client.cli import figures, options
-from client.cli.output import Failed, note, print_json, show, stderr
+from client.cli import figures, journal, options, overrides
+from client.cli.course_view import course_lines
+from client.cli.output import Failed, note, print_json, show, stderr, stdout
 from client.cli.rows import answered_row, failed_row
-from client.cli.traffic import checked, inferred, read_traffic, settings_of
+from client.cli.simulate_plot import Drawing, Plot
+from client.cli.traffic import checked, inferred, read_traffic
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REDRAW_EVERY = 20
@@ -28,8 +32,16 @@ REDRAW_EVERY = 20
 def simulate(
     task: options.Task,
     traffic: Annotated[
-        Path, typer.Argument(metavar="TRAFFIC.jsonl", help='Rows of {"input": {...}, "output": {...}}.')
-    ],
+        Path | None, typer.Argument(metavar="TRAFFIC.jsonl", help='Rows of {"input": {...}, "output": {...}}.')
+    ] = None,
+    from_journal: Annotated[
+        bool,
+        typer.Option(
+            "--from-journal", help="In place of TRAFFIC: the requests that the store remembers, under other settings."
+        ),
+    ] = False,
+    set_: overrides.Set = None,
+    plot: Plot = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT.jsonl", help="One row a request: who answered, what.")
     ] = None,
@@ -47,22 +59,44 @@ def simulate(
 
     Without the task in apprentice.yaml, its schemas are inferred from the traffic.
     """
+    changes = overrides.changes_of(set_)
+    if from_journal:
+        only_traffic = {"--output": output, "--plot": plot, "--max-remote-calls": max_remote_calls}
+        journal.answer(task, traffic, only_traffic, changes, config, seed=seed, json=json)
+        return
+    if traffic is None:
+        raise Failed("name the recorded TRAFFIC.jsonl, or use --from-journal for what the store remembers")
+    drawing = Drawing.to(plot)
     rows = read_traffic(task, traffic)
-    settings = settings_of(task, config) or _inferred(task, traffic, rows)
+    settings = overrides.with_changes(task, config, changes)
+    settings = settings or overrides.inferred_with(_inferred(task, traffic, rows), changes)
     if settings.local.backend != "embedded":
         note(f"the embedded model stands in for {settings.local.backend}, whose own quality only real requests show")
     requests = checked(traffic, rows, settings)
     simulation = _simulation(settings, seed, interval, max_remote_calls)
+    tally = CourseTally(len(requests))
     began = time.monotonic()
     with _writing(output, traffic) as write, _progress(len(requests), not json) as shown:
         for line, served in zip(rows, shown(simulation.run(requests)), strict=True):
             write(line, served)
+            tally.add(
+                phase=served.phase,
+                local=served.served_by is Source.LOCAL,
+                agreement=served.agreement,
+                cost=served.cost,
+                remote_cost=served.remote_cost,
+            )
+    course = tally.course(settings.budget.currency)
+    if drawing:
+        drawing.draw(course, f"{task}: {len(requests):,} recorded requests, as they would have gone")
     forecast, seconds = simulation.forecast(), time.monotonic() - began
     if json:
         print_json(figures.as_json(forecast, seconds))
     else:
         show(Text(f"{task}: {len(requests):,} recorded requests, as they would have gone", style="bold"))
         show(figures.table(forecast))
+        for chart_line in course_lines(course, width=stdout().width, encoding=stdout().encoding):
+            show(chart_line)
     if forecast.failed:
         raise Failed(f"{forecast.failed:,} requests got no answer: no remote call was left and no local model", 1)
 

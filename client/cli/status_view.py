@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apprentice.messages import BatchStatus, Interval, Lease, Phase, TaskStatus
+from client.cli import gold_view
 
 PHASE_STYLES = {Phase.COLLECTING: "yellow", Phase.COACHING: "cyan", Phase.AUTONOMOUS: "green"}
 VERSIONS_SHOWN = ALERTS_SHOWN = 5
@@ -53,6 +54,7 @@ def line(status: TaskStatus) -> str:
         + (f" local_compute={money(status.local_cost, status.currency)}" if status.local_cost else "")
         + (f" outage={status.outage.error}" if status.outage else "")
         + (" frozen" if status.frozen else "")
+        + gold_view.short(status)
         + (f" in_trouble={len(status.troubled)}" if status.troubled else "")
     )
 
@@ -125,6 +127,7 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         yield "in trouble", f"{one.provider} {one.model} since {moment(one.since)}, {one.error}: {one.message}"
     if status.teachers_agree is not None:
         yield "teachers", _agreement(status.teachers_agree)
+    yield from gold_view.lines(status)
     if status.batch != BatchStatus():
         yield "batches", _batches(status)
     if status.schema_version > 1:
@@ -188,6 +191,7 @@ def _versions(status: TaskStatus) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for one in status.versions[-VERSIONS_SHOWN:]:
         score = "" if one.holdout_mean is None else f"{one.holdout_mean:.3f} on {one.holdout:,} held out"
+        score += f", {one.left_out:,} examples left out" if one.left_out else ""
         table.add_row(str(one.version), one.state, moment(one.at), score, Text(one.reason))
     return Padding(table, (0, 0, 1, 2), expand=False)
 

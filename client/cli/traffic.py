@@ -1,18 +1,15 @@
 """Recorded traffic: a JSONL file of {"input", "output"} rows, with an optional "request_id" each."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from apprentice import prices
-from apprentice.config import load
 from apprentice.inference import infer_settings
 from apprentice.schema import Schema, SchemaError, compile_schema
 from apprentice.settings import RemoteSettings, TaskSettings
 from apprentice.simulation import Recorded
-from client.cli.options import DEFAULT_CONFIG
 from client.cli.output import Failed
 from client.cli.requests_file import LONGEST_ID, derived_id
 from client.cli.strict_json import JsonError, parse_object
@@ -106,17 +103,6 @@ def _fit(row: Recorded, input: Schema, output: Schema) -> Recorded:
         except SchemaError as error:
             raise SchemaError([(f"{name}.{path}" if path else name, words) for path, words in error.problems]) from None
     return Recorded(row.request_id, values["input"], values["output"])
-
-
-def settings_of(task: str, config: Path) -> TaskSettings | None:
-    """What the configuration says about a task alone; None where it lacks it, or the default file is not there.
-
-    Raises ConfigError for a file that is wrong.
-    """
-    if config == DEFAULT_CONFIG and not config.exists():
-        return None
-    found = load(config, os.environ)
-    return found.alone(task) if any(one.name == task for one in found.tasks) else None
 
 
 def inferred(task: str, file: Path, rows: dict[int, Recorded]) -> TaskSettings:

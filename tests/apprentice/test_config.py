@@ -122,6 +122,19 @@ def test_shares_are_of_all_requests() -> None:
     assert "1.1" in said
 
 
+def test_two_providers_are_two_accounts() -> None:
+    twins = TWO.replace("gpt-4o-mini", "gpt-4o")
+    said = only_error(text(remote=twins.format(0.1, 0.1)))
+    assert "remote.additional_providers[1]: is the same account as remote.additional_providers[0]" in said
+    main = TWO.replace("gpt-4o,", "claude-sonnet-4-5,")
+    assert "additional_providers[0]: is the same account as remote;" in only_error(text(remote=main.format(0.1, 0.1)))
+    place = (
+        "{{provider: google, model: gpt-4o, price: {{per_request: 1}}, base_url: http://a, vertex: {{project: %s}}}}"
+    )
+    behind = "".join(f"  - {place % project}\n" for project in ("here-1", "there-1"))
+    assert config(remote=TWO.replace("  - {{provider: simulated", behind + "  - {{provider: simulated", 1).format(0, 0))
+
+
 def test_the_main_provider_has_no_share_of_its_own() -> None:
     said = only_error(text("remote: {share: 0.5}"))
     assert "remote.share" in said

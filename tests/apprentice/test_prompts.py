@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apprentice import prompts
 from apprentice.prices import Usage, cost, estimate_tokens, reservation
-from apprentice.prompts import PromptError, build, chat, problems, schema_text, version
+from apprentice.prompts import Prompt, PromptError, build, chat, messages, problems, schema_text, version
 from apprentice.settings import Price, TaskSettings
 
 INPUT = {"text": "naïve"}
@@ -46,14 +46,23 @@ def test_templates_and_examples_are_used_for_every_message() -> None:
     assert build(settings, {"text": "a", "sender": None}) == ("post!", (("<naïve>", '{"kind": "letter"}'),), "<a>")
 
 
+def test_examples_stand_before_the_input_as_turns() -> None:
+    assert messages(Prompt("be good", (("q", "a"),), "now")) == [
+        {"role": "system", "content": "be good"},
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "now"},
+    ]
+
+
 def test_trainers_are_given_the_words_of_the_service() -> None:
     settings = task(template="<{{ input.text }}>", examples=[EXAMPLE])
-    messages = chat(settings, {"text": "a"}, {"kind": "parcel"})["messages"]
-    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant"]
+    said = chat(settings, {"text": "a"}, {"kind": "parcel"})["messages"]
+    assert [message["role"] for message in said] == ["system", "user", "assistant", "user", "assistant"]
     prompt = build(settings, {"text": "a"})
-    assert messages[0]["content"] == prompt.system
-    assert tuple(message["content"] for message in messages[1:3]) == prompt.turns[0]
-    assert [message["content"] for message in messages[3:]] == ["<a>", '{"kind": "parcel"}']
+    assert said[0]["content"] == prompt.system
+    assert tuple(message["content"] for message in said[1:3]) == prompt.turns[0]
+    assert [message["content"] for message in said[3:]] == ["<a>", '{"kind": "parcel"}']
 
 
 @pytest.mark.parametrize(

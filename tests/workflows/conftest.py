@@ -11,6 +11,7 @@ import pytest
 from apprentice.settings import Price, TaskSettings
 from client import Apprentice
 from tests.conftest import DevEnv
+from tests.workflows.traffic import CATEGORIES, clear_seed
 from workers.worker import worker
 
 PRICE = Price.model_validate({"input_per_million": "3", "output_per_million": "15"})
@@ -21,13 +22,16 @@ Running = Callable[[TaskSettings], AbstractAsyncContextManager[Apprentice]]
 
 @pytest.fixture
 def settings_of(tmp_path: Path) -> SettingsOf:
-    """Settings of a ticket task with an instant, free-running teacher; keyword arguments override top-level keys."""
+    """Settings of a ticket task with an instant, free-running teacher, whose rule for `traffic.tickets` is clear.
+
+    Keyword arguments override top-level keys.
+    """
 
     def make(**overrides: Any) -> TaskSettings:
         values: dict[str, Any] = {
             "name": f"tickets_{uuid4().hex[:8]}",
             "input_schema": {"text": "str"},
-            "output_schema": {"category": ["billing", "shipping", "account"]},
+            "output_schema": {"category": list(CATEGORIES)},
             "evaluator": "exact_match",
             "remote": {
                 "provider": "simulated",
@@ -37,7 +41,11 @@ def settings_of(tmp_path: Path) -> SettingsOf:
             },
             "local": {"model_dir": str(tmp_path / "models")},
         }
-        return TaskSettings.model_validate(values | overrides)
+        values |= overrides
+        if values["remote"]["provider"] == "simulated" and "output_schema" not in overrides:
+            simulation = values["remote"].get("simulation", {}) | {"seed": clear_seed(values["name"])}
+            values["remote"] = values["remote"] | {"simulation": simulation}
+        return TaskSettings.model_validate(values)
 
     return make
 

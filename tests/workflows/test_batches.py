@@ -1,18 +1,17 @@
 """Spot checks and backfill that nobody waits for: answered in batches, learnt from when their answers come."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from activities.store import Store
-from apprentice.messages import Phase, RouteReason, Source, TaskStatus
+from apprentice.messages import RouteReason, Source, TaskStatus
 from client import Apprentice
+from tests.workflows import traffic
 from tests.workflows.conftest import PRICE, Running, SettingsOf
 from tests.workflows.test_replay import replayer
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, send, settled, tickets, until
 from workflows.ids import batch_id, lifecycle_id
 
 SOON = {"latency_seconds": 0, "batch_seconds": 0.5}
@@ -27,18 +26,6 @@ BATCHED: dict[str, Any] = {
 }
 
 
-async def until(
-    apprentice: Apprentice, task: str, met: Callable[[TaskStatus], bool], seconds: float = 60
-) -> TaskStatus:
-    """The status once it is so. Raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        while True:
-            status = await apprentice.status(task)
-            if met(status):
-                return status
-            await asyncio.sleep(0.1)
-
-
 def idle(status: TaskStatus) -> bool:
     return not status.batch.collected and not status.batch.under_way
 
@@ -48,8 +35,8 @@ async def autonomous(apprentice: Apprentice, task: str) -> TaskStatus:
     taken = await apprentice.backfill(task, tickets(80))
     assert (taken.queued, taken.known, taken.refused) == (80, 0, 0)
     await settled(apprentice, task)
-    await send(apprentice, task, tickets(60, seed=2, first=1000))
-    return await until(apprentice, task, lambda status: status.phase is Phase.AUTONOMOUS and idle(status))
+    await traffic.autonomous(apprentice, task, first=1000)
+    return await until(apprentice, task, idle)
 
 
 async def books_agree(tmp_path: Path, status: TaskStatus) -> None:
@@ -68,7 +55,6 @@ async def test_backfill_and_spot_checks_are_answered_later_at_the_batch_price(
     settings = settings_of(remote=BATCHED, budget={"daily": "10"}, **QUICK | often)
     async with running(settings) as apprentice:
         before = await autonomous(apprentice, settings.name)
-        assert before.requests == 60
         assert (await apprentice.backfill(settings.name, tickets(80))).known == 80
 
         results = await send(apprentice, settings.name, tickets(60, seed=3, first=2000))

@@ -21,7 +21,7 @@ from apprentice.messages import Retrain, Rollback, Source, TaskResult, TaskStatu
 from apprentice.settings import TaskSettings
 from client import Apprentice
 from tests.workflows.conftest import SettingsOf
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, send, settled, teach, tickets
 from tests.workflows.worker_process import WorkerProcess
 from workers import dev_server as servers
 from workers.dev_server import DevServer, dev_server
@@ -307,7 +307,7 @@ async def test_a_worker_killed_in_the_middle_of_a_rollback_rolls_back_when_it_is
             first = processes.start()
             await load.run(70)
             await settled(load.apprentice, settings.name)
-            await send(load.apprentice, settings.name, tickets(10, first=500))
+            await teach(load.apprentice, settings.name, tickets(10, first=500))
             await load.apprentice.operate(settings.name, Retrain())
             assert (await settled(load.apprentice, settings.name, 2)).version == 2
             dying = processes.start("--die-in-rollback")

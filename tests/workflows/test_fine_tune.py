@@ -25,7 +25,7 @@ from apprentice.settings import RemoteSettings, TaskSettings
 from client import Apprentice
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, send, settled, teach, tickets
 from workers.worker import worker
 from workflows import TaskLifecycleWorkflow
 from workflows.ids import fine_tune_id, lifecycle_id
@@ -145,7 +145,7 @@ async def test_a_candidate_below_the_incumbent_is_rejected(
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
         assert (await settled(apprentice, settings.name)).version == 1
-        await send(apprentice, settings.name, tickets(10, first=500))
+        await teach(apprentice, settings.name, tickets(10, first=500))
         monkeypatch.setattr(Examples, "export", spoilt)
         await apprentice.operate(settings.name, Retrain())
         status = await settled(apprentice, settings.name, 2)
@@ -340,7 +340,7 @@ async def test_no_hold_out_example_ever_reaches_a_training_file(
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
         await settled(apprentice, settings.name)
-        await send(apprentice, settings.name, tickets(30, first=500))
+        await teach(apprentice, settings.name, tickets(30, first=500))
         await apprentice.operate(settings.name, Retrain())
         await settled(apprentice, settings.name, 2)
     files = sorted((Path(settings.local.model_dir) / settings.name / "datasets").glob("*.jsonl"))

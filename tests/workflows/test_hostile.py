@@ -12,12 +12,12 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.common import RawValue
 from temporalio.service import RPCError
 
-from apprentice.messages import ApplySettings, Phase, RouteReason, Source
+from apprentice.messages import ApplySettings, RouteReason, Source
 from apprentice.settings import TaskSettings
 from client import Apprentice, InvalidInput, OrderRefused, RequestFailed
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, autonomous, send, settled, tickets
 from workflows.burst import LARGEST_INPUT
 from workflows.ids import fine_tune_id, lifecycle_id
 from workflows.serving import Serving
@@ -270,11 +270,7 @@ async def test_a_worker_without_the_model_asks_the_remote_one(running: Running, 
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
         await settled(apprentice, settings.name)
-        for first in range(100, 500, 20):
-            await send(apprentice, settings.name, tickets(20, first=first))
-        status = await apprentice.status(settings.name)
-    if status.phase is not Phase.AUTONOMOUS:
-        pytest.fail(f"the model should serve by now: {status.explanation}")
+        await autonomous(apprentice, settings.name)
     await asyncio.to_thread(shutil.rmtree, Path(settings.local.model_dir))
     async with running(settings) as apprentice:
         results = await send(apprentice, settings.name, tickets(20, first=800))

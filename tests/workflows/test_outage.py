@@ -15,7 +15,7 @@ from client import Apprentice, RequestFailed
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
 from tests.workflows.test_replay import replayer
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, autonomous, send, settled, tickets
 from workflows.ids import lifecycle_id
 
 pytestmark = pytest.mark.slow
@@ -27,14 +27,14 @@ def away(settings: TaskSettings) -> Path:
 
 @asynccontextmanager
 async def without_its_model(
-    running: Running, settings: TaskSettings, requests: int
+    running: Running, settings: TaskSettings, phase: Phase
 ) -> AsyncIterator[tuple[Apprentice, Callable[[], object]]]:
-    """The task after so many requests, with a worker that finds no model; the function puts it back."""
+    """The task in phase 2 or 3, with a worker that finds no model; the function puts it back."""
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
-        for first in range(100, 100 + requests, 20):
-            await send(apprentice, settings.name, tickets(20, first=first))
         await settled(apprentice, settings.name)
+        if phase is Phase.AUTONOMOUS:
+            await autonomous(apprentice, settings.name)
         local = settings.local.model_copy(update={"fine_tune_batch_size": 10_000})
         settings = settings.model_copy(update={"local": local})
         await apprentice.apply(settings)
@@ -49,7 +49,7 @@ async def test_in_phase_3_the_remote_model_answers_until_the_local_one_is_back(
     running: Running, settings_of: SettingsOf, dev_env: DevEnv
 ) -> None:
     settings = settings_of(**QUICK, local=settings_of().local.model_dump() | {"cost_per_hour": "3600"}, name="outage_3")
-    async with without_its_model(running, settings, 400) as (apprentice, put_back):
+    async with without_its_model(running, settings, Phase.AUTONOMOUS) as (apprentice, put_back):
         before = await apprentice.status(settings.name)
         assert before.phase is Phase.AUTONOMOUS
         away = await send(apprentice, settings.name, tickets(40, first=800))
@@ -82,7 +82,7 @@ async def test_in_phase_2_callers_notice_nothing_but_operators_are_told(
 ) -> None:
     thresholds = QUICK["confidence_thresholds"] | {"min_samples": 50}
     settings = settings_of(**QUICK | {"confidence_thresholds": thresholds}, name="outage_2")
-    async with without_its_model(running, settings, 0) as (apprentice, put_back):
+    async with without_its_model(running, settings, Phase.COACHING) as (apprentice, put_back):
         away = await send(apprentice, settings.name, tickets(10, first=800))
         during = await apprentice.status(settings.name)
         await asyncio.to_thread(put_back)
@@ -100,7 +100,7 @@ async def test_without_budget_and_without_a_local_model_requests_fail_by_name(
     running: Running, settings_of: SettingsOf
 ) -> None:
     settings = settings_of(**QUICK, name="outage_broke")
-    async with without_its_model(running, settings, 400) as (apprentice, _):
+    async with without_its_model(running, settings, Phase.AUTONOMOUS) as (apprentice, _):
         budget = settings.budget.model_copy(update={"daily": Decimal(0)})
         await apprentice.apply(settings.model_copy(update={"budget": budget}))
         with pytest.raises(RequestFailed, match="ModelUnavailable"):

@@ -17,7 +17,7 @@ from client import Apprentice, OrderRefused
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
 from tests.workflows.test_replay import replayer
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, send, settled, teach, tickets
 from workflows.ids import lifecycle_id
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ async def with_two_versions(running: Running, settings: TaskSettings) -> AsyncIt
     async with running(settings) as apprentice:
         await send(apprentice, settings.name, tickets(60))
         await settled(apprentice, settings.name)
-        await send(apprentice, settings.name, tickets(60, first=500))
+        await teach(apprentice, settings.name, tickets(60, first=500))
         await apprentice.operate(settings.name, Retrain())
         assert (await settled(apprentice, settings.name, 2)).version == 2
         yield apprentice
@@ -107,7 +107,7 @@ async def test_a_version_that_is_promoted_meanwhile_is_not_rolled_back_from_by_a
     settings = settings_of(name="rollback_3", **QUICK)
     async with with_two_versions(running, settings) as apprentice:
         ordered = asyncio.create_task(apprentice.operate(settings.name, Rollback()))
-        await send(apprentice, settings.name, tickets(20, first=2000))
+        await teach(apprentice, settings.name, tickets(20, first=2000))
         await apprentice.operate(settings.name, Retrain())
         assert (await settled(apprentice, settings.name, 3)).version == 3
         held.set()

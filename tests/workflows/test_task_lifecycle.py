@@ -1,7 +1,6 @@
 """The lifecycle workflow on a real server: one request, the phases, the caps, the rollover, the orders."""
 
 import asyncio
-import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +15,7 @@ from apprentice.prices import reservation
 from client import Apprentice, BudgetExhausted, DeadlineExceeded, InvalidInput, OrderRefused, UnknownTask
 from tests.conftest import DevEnv
 from tests.workflows.conftest import Running, SettingsOf
-from tests.workflows.traffic import settled
+from tests.workflows.traffic import QUICK, send, settled, tickets, until
 from workflows import TaskLifecycleWorkflow
 from workflows.ids import lifecycle_id
 
@@ -90,18 +89,13 @@ async def test_a_deadline_ends_the_waiting_and_the_answer_can_be_collected_later
 async def test_the_phases_go_one_two_three_without_a_hand_and_the_remote_model_is_withdrawn(
     running: Running, settings_of: SettingsOf
 ) -> None:
-    # The simulated teacher's rule depends on the task's name: this one can be learnt.
-    settings = settings_of(name="tickets_of_three_words", sampling={"window_size": 50, "trend_sensitivity": 0.01})
-    words = ["invoice", "parcel", "password"]
-    rng = random.Random(1)
-    inputs = [{"text": f"{rng.choice(words)} trouble number {n % 97}"} for n in range(600)]
+    settings = settings_of(sampling=QUICK["sampling"])
     async with running(settings) as apprentice:
-        for start in range(0, len(inputs), 20):
-            chunk = inputs[start : start + 20]
-            await asyncio.gather(*(apprentice.run(settings.name, one, deadline=60) for one in chunk))
-            if (await apprentice.status(settings.name)).training:
-                await asyncio.sleep(0.5)
-        status = await apprentice.status(settings.name)
+        for first in range(0, 1000, 20):
+            await send(apprentice, settings.name, tickets(20, seed=first, first=first))
+            status = await until(apprentice, settings.name, lambda status: status.training is None)
+            if status.phase is Phase.AUTONOMOUS and status.local > 50 and status.sampling_rate < 1.0:
+                break
         story = await apprentice.history(settings.name)
     phases = [point.phase for point in story]
     assert phases == sorted(phases)

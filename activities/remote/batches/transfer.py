@@ -19,6 +19,7 @@ class Transfer:
 
     def __init__(self, provider: ProviderSettings) -> None:
         self._who = f"{provider.provider} model {provider.model!r}"
+        self._keyless = provider.keyless
         self._client = httpx.AsyncClient(timeout=httpx.Timeout(PIECE_SECONDS, connect=CONNECT_SECONDS))
 
     async def upload(self, url: str, fields: Mapping[str, str], content: bytes, headers: Mapping[str, str]) -> Any:
@@ -29,7 +30,7 @@ class Transfer:
         except httpx.HTTPError as error:
             raise self._broken(error, url) from None
         if not response.is_success:
-            raise refusal(self._who, response, response.content)
+            raise refusal(self._who, response, response.content, keyless=self._keyless)
         try:
             return response.json()
         except ValueError:
@@ -40,7 +41,7 @@ class Transfer:
         try:
             async with self._client.stream("GET", url, headers=dict(headers)) as response:
                 if not response.is_success:
-                    raise refusal(self._who, response, await response.aread())
+                    raise refusal(self._who, response, await response.aread(), keyless=self._keyless)
                 async for line in self._split(response):
                     try:
                         yield json.loads(line)

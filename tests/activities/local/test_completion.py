@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from activities.local.completion import Completion, confidence, cost, messages, read, to_answer
+from activities.local.completion import Completion, confidence, cost, read, to_answer
 from activities.local.model import BadAnswer
-from apprentice.prompts import Prompt
 from apprentice.settings import LocalSettings, TaskSettings
 
 SETTINGS = TaskSettings.model_validate(
@@ -69,9 +68,3 @@ def test_confidence_is_a_probability_or_nothing(log_probabilities: list[float] |
 
 def test_a_free_server_costs_nothing() -> None:
     assert cost(LocalSettings(), 5.0) == 0
-
-
-def test_examples_stand_before_the_input_as_turns() -> None:
-    told = messages(Prompt("be good", (("q", "a"),), "now"))
-    assert [one["role"] for one in told] == ["system", "user", "assistant", "user"]
-    assert told[-1]["content"] == "now"

@@ -8,13 +8,16 @@ Beside it, the provider's own SDK is the judge: that our requests are its, and t
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.remote.ask import AskRemote
+from activities.remote.dialect import Unreadable
 from activities.remote.errors import AuthFailed, InvalidRequest, RateLimited, RemoteError, Unreachable, Unusable
 from activities.remote.http_model import HttpModel
 from activities.remote.model import Question
@@ -178,6 +181,16 @@ class Suite:
         assert first.output["priority"] == {"not": "what was asked for"}
         assert isinstance(second.output["priority"], int)
 
+    async def test_a_response_with_anything_out_of_place_is_read_or_unreadable(self, at: Make) -> None:
+        settings = at()
+        model, dialect = _model(settings), DIALECTS[self.api](settings.remote, settings)
+        async with httpx.AsyncClient(headers=await model.headers("key-1")) as client:
+            good = (await client.post(dialect.url, json=body_of(settings))).json()
+        dialect.read(good)
+        for bad in _distorted(good):
+            with suppress(Unreadable):
+                dialect.read(bad)
+
     async def test_nothing_was_sent_where_nobody_listens(self, at: Make) -> None:
         with pytest.raises(Unreachable) as caught:
             await ask(at(base_url="http://127.0.0.1:9"))
@@ -220,6 +233,16 @@ def _model(settings: TaskSettings) -> HttpModel:
     model = remote_model(settings.remote, settings)
     assert isinstance(model, HttpModel)
     return model
+
+
+def _distorted(value: Any) -> Iterator[Any]:
+    """The value with each part of it, and itself, replaced by others."""
+    yield from (None, True, 3, "text", [], [[]], {}, {"a": []})
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for other in _distorted(part):
+            copy = value.copy()
+            copy[key] = other
+            yield copy
 
 
 def _values(value: Any) -> Iterator[Any]:

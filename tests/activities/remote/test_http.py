@@ -44,6 +44,14 @@ def test_a_status_has_its_name(status: int, body: bytes, kind: type[RemoteError]
     assert "broken" not in str(error)
 
 
+def test_who_sent_no_key_is_told_where_one_is_named() -> None:
+    def said(keyless: bool) -> str:
+        return str(refusal("model 'm'", httpx.Response(401), b"", keyless=keyless))
+
+    assert "api_key_env" in said(True)
+    assert "api_key_env" not in said(False)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -79,6 +79,12 @@ class TestOpenAICompatible(Suite):
             await ask(at(api_key_env="SOME_KEY"))
         assert "newline" not in str(caught.value)
 
+    async def test_a_server_that_wants_a_key_and_gets_none_is_reported_with_the_setting(self, at: Make) -> None:
+        settings = at(api_key_env=None)
+        for call in (ask(settings), remote_model(settings.remote, settings).check()):
+            with pytest.raises(AuthFailed, match="api_key_env"):
+                await call
+
     async def test_many_calls_share_the_connections(self, at: Make, server: FakeProvider) -> None:
         settings, before = at(timeout_seconds=20), len(server.bill())
         model = remote_model(settings.remote, settings)

@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.remote.ask import AskRemote
 from activities.remote.asking import Teachers
 from activities.remote.errors import RateLimited
-from activities.remote.pacing import Pacing, Turn, account_of
+from activities.remote.pacing import Pacing, Turn, row_of
 from activities.store import Store, StoreError
 from apprentice import pace
 from apprentice.messages import Answer, RemoteCall, Source, TaskRequest
@@ -155,7 +155,7 @@ def test_an_account_is_a_model_at_an_address_under_a_key_and_fits_its_column() -
         provider(base_url="http://a/" + "long/" * 100),
         provider(base_url="http://a/" + "long/" * 101),
     ]
-    names = [account_of(each) for each in accounts]
+    names = [row_of(each) for each in accounts]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) == 300
 
@@ -202,7 +202,7 @@ async def test_a_call_is_counted_before_it_is_made_and_settled_after(store: Stor
     pacing = Pacing(store.paces, lambda: START)
     activity = AskRemote(store, lambda: START, Teachers(lambda provider, task: model, pacing))
     await ask(activity, ours, store, "one")
-    state = pace.load(await store.paces.change(account_of(ours.remote), lambda text: (text or "", text)))
+    state = pace.load(await store.paces.change(row_of(ours.remote), lambda text: (text or "", text)))
     assert [(each.requests, each.tokens) for each in state.sent] == [(1, 20)]
     pacing._patience = 0.0
     with pytest.raises(Exception, match="rate_limits") as caught:

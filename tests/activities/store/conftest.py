@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from activities.store import Example, Intent, Settled, Store
+from activities.store import Example, ExampleKey, Given, Intent, Settled, Store
 from apprentice.messages import Answer, Source, Split
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -60,6 +60,17 @@ def make_call(text: str, cost: str = "0.001", **intent: Any) -> Call:
     )
     answer = Answer(source=Source.REMOTE, output=output, model="teacher", cost=Decimal(cost), latency_seconds=0.25)
     return Call(Intent(**(values | intent)), answer, example)
+
+
+def labelled(call: Call, output: dict[str, Any] | None, **more: Any) -> Given:
+    """What a person said of that call: the right output, or None for a wrong answer."""
+    key = ExampleKey(call.intent.task, 1, call.intent.input_hash)
+    correct = None if output is not None else False
+    scores = dict.fromkeys(("served_score", "teacher_score", "local_score", "agreement"))
+    score = more.get("teacher_score")
+    names = {"teacher": "simulated teacher", "refuted": None, "served_score": score}
+    return Given(**scores | {"key": key, "request_id": call.intent.request_id, "output": output, "correct": correct}
+                 | names | more)  # fmt: skip
 
 
 @pytest.fixture

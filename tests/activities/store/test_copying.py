@@ -16,6 +16,7 @@ from activities.store import Store, StoreError, Unknown
 from activities.store.copying import copy_store
 from activities.store.urls import parse_url
 from apprentice.messages import Comparison, Split, VersionStatus
+from tests.activities.store.conftest import labelled
 from tests.activities.store.test_records import SETTINGS
 
 Make = Callable[..., Any]
@@ -27,6 +28,7 @@ async def fill(store: Store, call: Make, now: datetime, requests: int = 30) -> N
         await call(f"t{n} grüße ✓", cost="0.000000001").make(store)
     await store.journal.intend(call("doubt").intent, now)
     await store.comparisons.record("tickets", "r-1", Comparison(score=0.1 + 0.2, propensity=1 / 3, version=1), now)
+    await store.feedback.give(labelled(call("t3 grüße ✓"), {"category": "c1", "note": "ø"}), now)
     values = {"version": 1, "state": "promoted", "reason": "better", "train": 9, "holdout": 2, "at": now}
     await store.versions.put("tickets", VersionStatus.model_validate(values))
 
@@ -40,6 +42,7 @@ async def everything(store: Store) -> dict[str, Any]:
         "spend": await store.journal.spend("tickets"),
         "ref": ref,
         "examples": [[each async for each in store.examples.read(ref, split)] for split in Split],
+        "labels": await store.feedback.labellings("tickets", 1),
         "versions": await store.versions.all("tickets"),
         "comparisons": await store._database.read(
             lambda c: [tuple(row) for row in c.execute(text("SELECT score, propensity, confidence FROM comparisons"))]
@@ -69,7 +72,9 @@ async def test_a_store_arrives_as_it_was_and_goes_on(places: tuple[str, str], ca
     moved = copy_store(parse_url(source), parse_url(target), lambda *each: reported.append(each))
 
     assert moved.rows == {
+        "amendments": 1,
         "batch_items": 0,
+        "feedback": 1,
         "settings": 1,
         "calls": 31,
         "examples": 29,

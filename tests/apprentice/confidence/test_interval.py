@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apprentice.confidence.interval import paired_difference, wilson
+from apprentice.confidence.interval import wilson
 
 
 def test_wilson_gives_the_published_values() -> None:
@@ -51,23 +51,3 @@ def test_wilson_is_conservative_for_scores_between_zero_and_one() -> None:
         low, high = wilson(sum(scores) / 40, 40)
         covered += low <= 0.8 <= high
     assert covered >= 990
-
-
-def test_pairs_that_agree_have_no_difference() -> None:
-    assert paired_difference([1.0, 0.0, 1.0], [1.0, 0.0, 1.0]) == (0.0, 0.0)
-
-
-def test_one_pair_says_nothing_and_unequal_lists_are_a_mistake() -> None:
-    assert paired_difference([1.0], [0.0]) == (-1.0, 1.0)
-    with pytest.raises(ValueError, match="zip"):
-        paired_difference([1.0], [])
-
-
-def test_the_paired_interval_covers_the_true_gain() -> None:
-    rng, covered = random.Random(2), 0
-    for _ in range(1000):
-        before = [float(rng.random() < 0.7) for _ in range(80)]
-        after = [b if rng.random() < 0.6 else float(rng.random() < 0.95) for b in before]  # gains 0.4 * 0.25 = 0.1
-        low, high = paired_difference(after, before)
-        covered += low <= 0.1 <= high
-    assert 0.92 <= covered / 1000 <= 0.975

@@ -4,7 +4,7 @@ import pytest
 
 from apprentice.confidence.interval import wilson
 from apprentice.messages import Interval, Phase
-from apprentice.phases import next_phase
+from apprentice.before_0_4.phases import next_phase
 from apprentice.settings import ConfidenceThresholds
 
 THRESHOLDS = ConfidenceThresholds()

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from apprentice import deferral, phases, sampling
+from apprentice import sampling
 from apprentice.accounting import Accounts
 from apprentice.alarms import Alarms
-from apprentice.confidence import shift, window
+from apprentice.before_0_4 import deferral, phases, shift
+from apprentice.confidence import window
 from apprentice.messages import Action, AlertKind, Comparison, Interval, Phase
 
 

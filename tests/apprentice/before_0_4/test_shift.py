@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apprentice.confidence.shift import FALSE_ALARM_RATE, proven, step
+from apprentice.before_0_4.shift import FALSE_ALARM_RATE, proven, step
 from apprentice.messages import Phase
 from tests.apprentice.brain import World, autonomous, comparisons
 

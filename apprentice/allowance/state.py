@@ -1,0 +1,31 @@
+"""What a task remembers of its allowance: about 2 KiB, whatever ran before."""
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class AllowanceState(BaseModel):
+    """`taken` calls of the period `key`; a call counts from its reservation on.
+
+    `requests` came in this period since `since`; in the period before, `pace` came in a second. `horizon`: how many
+    requests the calls have to last for in all, where that is known (a recording): there is no period then.
+
+    `sure` are the newest confidences of `version`, the oldest first, `seen` how many there were in all, and `planned`
+    how many when it was last decided that answers less sure than `defer_below`, and a share `rate` of all requests
+    by coin, go to the remote model.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = ""
+    taken: int = 0
+    requests: int = 0
+    since: AwareDatetime | None = None
+    pace: float | None = None
+    horizon: int | None = None
+
+    version: int | None = None
+    sure: list[float] = []
+    seen: int = 0
+    planned: int = -1
+    defer_below: float = 0.0
+    rate: float = 1.0

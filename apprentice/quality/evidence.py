@@ -1,0 +1,89 @@
+"""What the comparisons of a version have proven since it began to answer, or since its quality was seen to change."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from apprentice.confidence.change import Change, Watch
+from apprentice.confidence.inputs import InputChange, InputWatch
+from apprentice.confidence.promise import Promise
+from apprentice.confidence.sequence import ConfidenceSequence
+from apprentice.messages import Answer, Comparison, Interval
+from apprentice.quality.ladder import Ladder, Rung, Scope
+from apprentice.settings import TaskSettings
+
+
+class Evidence(BaseModel):
+    """Grows by one comparison at a time; small, however many there were.
+
+    `agreement` is over all traffic, of fair comparisons. Of the watches, `course` looks for a fall of that agreement
+    from its own level, `served` for one of what is served locally below the target, `inputs` for other inputs than
+    before.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    target: float
+    scope: Scope
+    ladder: Ladder
+    agreement: ConfidenceSequence = Field(default_factory=ConfidenceSequence)
+    course: Watch = Field(default_factory=Watch)
+    served: Promise = Field(default_factory=Promise)
+    inputs: InputWatch = Field(default_factory=InputWatch)
+
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison], settings: TaskSettings) -> "Evidence":
+        """From fair comparisons; of its hold-out, mostly."""
+        confidences = [one.confidence for one in comparisons if one.confidence is not None]
+        scope = settings.quality.scope
+        begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
+        for one in comparisons:
+            begun.ladder.see(one.confidence)
+            begun.ladder.learn(one, begun.target, scope)
+            begun.agreement.add(one.score)
+        begun.course.restart([one.score for one in comparisons])
+        return begun
+
+    def see(self, answer: Answer) -> InputChange | None:
+        """Take in an answer of the version, compared or not; whether inputs are proven to be others than before."""
+        self.ladder.see(answer.confidence)
+        return self.inputs.see(answer.novelty, answer.confidence)
+
+    def learn(self, comparison: Comparison, *, fair: bool, serves: bool) -> Change | None:
+        """Take in one more comparison; whether it proves that the agreement fell from its level.
+
+        `fair`: a coin chose it before anyone looked at the request. `serves`: the answer was sure enough to be served.
+        """
+        self.ladder.learn(comparison, self.target, self.scope)
+        if serves:
+            self.served.learn(comparison.score, self.target)
+        if not fair:
+            return None
+        self.agreement.add(comparison.score)
+        return self.course.learn(comparison.score)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is proven that what is served locally has fallen below the target."""
+        return self.served.broken()
+
+    @property
+    def suspicion(self) -> float:
+        """0 where nothing points to a fall of quality, 1 where it is proven."""
+        return max(self.course.suspicion(), self.served.suspicion())
+
+    def correlation(self) -> Interval | None:
+        """Agreement on all traffic, with bounds that hold at every look; None without a comparison."""
+        mean = self.agreement.mean()
+        if mean is None:
+            return None
+        low, high = self.agreement.interval()
+        return Interval(mean=mean, low=min(low, mean), high=max(high, mean), n=self.agreement.n)
+
+    def concerns(self, settings: TaskSettings) -> bool:
+        """Whether it is about what these settings promise; another confidence only asks for more or less of it."""
+        return (self.target, self.scope) == (settings.quality_target, settings.quality.scope)
+
+    def rungs(self, confidence: float) -> list[Rung]:
+        """From the strictest down, as far as they are proven with a confidence in (0, 1)."""
+        return self.ladder.rungs(confidence, self.scope)

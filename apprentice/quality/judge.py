@@ -1,0 +1,167 @@
+"""Where the proofs put a task: its phase, how sure an answer must be to be served, how often one is checked.
+
+A version may serve what is proven to keep the promise (`apprentice.quality.ladder`), and is checked the less the more
+the proof exceeds what is needed, the more the more points to a fall of its quality. Of the rungs that are proven that
+one is chosen at which the fewest requests go to the remote model, be it because the local one is unsure or for a check.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from apprentice import sampling
+from apprentice.accounting import Accounts
+from apprentice.alarms import Alarms
+from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase
+from apprentice.quality.evidence import Evidence
+from apprentice.quality.ladder import Rung
+
+LEAST_SHARE = 0.05
+"""Of the requests: if no more could be served locally, a task is better off collecting."""
+CHECKS = 0.1
+"""Of what unsureness costs, checks may cost as much: where most requests go to the remote model anyway, checking the
+others tells much for little."""
+CERTAIN = 2.3
+"""By how many nats a proof exceeds what is needed where the sampling rate reaches its floor: a tenfold."""
+
+
+class Judge:
+    """Over a task's accounts, whose state holds the evidence. `retrain` starts, or notes, a fine-tune for a reason."""
+
+    def __init__(self, accounts: Accounts, alarms: Alarms, retrain: Callable[[str, datetime], list[Action]]) -> None:
+        self._accounts = accounts
+        self._alarms = alarms
+        self._retrain = retrain
+        self._fell: str | None = None
+        self._others: str | None = None
+        state = accounts.state
+        if state.evidence is None and state.version is not None:
+            # A run of an earlier release left comparisons, and no proof.
+            state.evidence = Evidence.of(state.window, accounts.settings)
+
+    @property
+    def correlation(self) -> Interval | None:
+        """How well the version agrees with the remote model on all traffic; None before the first comparison."""
+        evidence = self._accounts.state.evidence
+        return evidence.correlation() if evidence else None
+
+    # --- what is learnt ----------------------------------------------------------------------------------------
+
+    def see(self, answer: Answer) -> bool:
+        """An answer of the local model, compared or not; whether there is something to judge now."""
+        state = self._accounts.state
+        if state.evidence is None or answer.version != state.version:
+            return False
+        if change := state.evidence.see(answer):
+            self._others = str(change)
+        return change is not None
+
+    def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
+        """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
+        state = self._accounts.state
+        assert state.evidence is not None  # there is a version
+        if fair:
+            self._keep([*state.window, *comparisons])
+        for comparison in comparisons:
+            serves = state.phase is Phase.AUTONOMOUS and (comparison.confidence or 0.0) >= state.defer_below
+            if change := state.evidence.learn(comparison, fair=fair, serves=serves):
+                self._fell = str(change)
+                self._begin_again(change.ago)
+
+    def resize(self) -> None:
+        """Other settings may want another window; if they promise something else, it is proven anew from that."""
+        state, settings = self._accounts.state, self._accounts.settings
+        self._keep(state.window)
+        if state.evidence is not None and not state.evidence.concerns(settings):
+            state.evidence = Evidence.of(state.window, settings)
+        state.rate_anchor = None
+
+    def restart(self, comparisons: list[Comparison]) -> None:
+        """Begin the evidence of another version with these."""
+        state = self._accounts.state
+        self._keep(comparisons)
+        state.evidence = Evidence.of(comparisons, self._accounts.settings) if state.version is not None else None
+        state.rate_anchor, state.coaching = None, False
+
+    def _begin_again(self, newest: int) -> None:
+        """What was proven before holds no more; only the newest comparisons count."""
+        state = self._accounts.state
+        self._keep(state.window[-newest:])
+        state.evidence = Evidence.of(state.window, self._accounts.settings)
+        state.rate_anchor, state.coaching = None, True
+
+    def _keep(self, comparisons: list[Comparison]) -> None:
+        self._accounts.state.window = comparisons[-self._accounts.settings.sampling.window_size :]
+
+    # --- what follows from it ----------------------------------------------------------------------------------
+
+    def judge(self, now: datetime) -> list[Action]:
+        """Move the phase, then the rate and the threshold, to where the evidence says they belong."""
+        state, thresholds = self._accounts.state, self._accounts.settings.confidence_thresholds
+        if state.phase is Phase.COLLECTING and state.version and state.examples >= thresholds.phase1_to_phase2:
+            self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
+        if state.phase is Phase.COLLECTING or state.evidence is None:
+            return []
+        if state.phase is Phase.AUTONOMOUS and state.evidence.broken and self._fell is None:
+            self._fell = f"what it serves is proven to agree less than {state.evidence.target:.2f}"
+            self._begin_again(thresholds.min_samples)
+        best = self._best()
+        if state.phase is Phase.COACHING and best and state.evidence.agreement.n >= thresholds.min_samples:
+            self._enter(Phase.AUTONOMOUS, self._proof(best))
+        actions = self._changed(best, now)
+        if state.phase is Phase.AUTONOMOUS:
+            self._steer(best)
+        return actions
+
+    def _changed(self, best: Rung | None, now: datetime) -> list[Action]:
+        """Tell of a change, teach the local model anew, and go back to the remote one where nothing is proven."""
+        state, fell, others = self._accounts.state, self._fell, self._others
+        self._fell = self._others = None
+        actions: list[Action] = []
+        if fell:
+            reason = f"version {state.version}: {fell}"
+            if state.phase is Phase.AUTONOMOUS and best is None:
+                self._enter(Phase.COACHING, reason)
+                state.batches.fresh_from = state.batches.number + 1
+            then = "back to the remote model" if best is None else "what it serves is compared until it is proven anew"
+            actions.append(self._alarms.tell(AlertKind.QUALITY, f"{reason}; {then}", now))
+        if others:
+            actions.append(self._alarms.tell(AlertKind.QUALITY, f"the inputs change: {others}", now))
+        why = fell or others
+        return [*actions, *self._retrain(why, now)] if why else actions
+
+    def _best(self) -> Rung | None:
+        """The proven rung at which the fewest requests would go to the remote model."""
+        evidence, confidence = self._accounts.state.evidence, self._accounts.settings.quality.confidence
+        rungs = [] if evidence is None else evidence.rungs(confidence)
+        proven = [rung for rung in rungs if rung.proven and rung.share >= LEAST_SHARE]
+        return min(proven, key=lambda rung: 1.0 - rung.share * (1.0 - self._rate(rung)), default=None)
+
+    def _rate(self, rung: Rung) -> float:
+        """1.0 for what is just proven, falling to the floor as the proof grows."""
+        fallen = sampling.fallen(rung.excess / CERTAIN, self._accounts.settings.sampling)
+        return max(fallen, min(1.0, CHECKS * (1.0 - rung.share) / rung.share))
+
+    def _steer(self, best: Rung | None) -> None:
+        """Rate and threshold in phase 3. Where nothing is proven, the remote model answers."""
+        state = self._accounts.state
+        suspicion = state.evidence.suspicion if state.evidence else 0.0
+        certainty = min(1.0, best.excess / CERTAIN) * (1.0 - suspicion) if best else -1.0
+        gone = best is None or state.defer_below < best.confidence
+        if gone or sampling.moved(certainty, state.rate_anchor, self._accounts.settings.sampling):
+            state.rate = self._rate(best) ** (1.0 - suspicion) if best else 1.0
+            state.defer_below = best.confidence if best else 1.0
+            state.rate_anchor = certainty
+        state.coaching = state.coaching and certainty < 1.0
+
+    def _enter(self, phase: Phase, reason: str) -> None:
+        state = self._accounts.state
+        state.phase, state.phase_reason = phase, reason
+        state.rate, state.rate_anchor, state.defer_below = 1.0, None, 1.0
+
+    def _proof(self, rung: Rung) -> str:
+        settings = self._accounts.settings
+        whose = f"what it is at least {rung.confidence:.2f} sure of" if rung.confidence else "everything"
+        return (
+            f"{whose} ({rung.share:.0%} of requests) is proven to agree with the remote model at "
+            f"{settings.quality_target:.2f} or better, with {settings.quality.confidence:.0%} confidence"
+        )
