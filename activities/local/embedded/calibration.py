@@ -73,7 +73,7 @@ class Calibrator:
 
 
 def _log_probabilities(heads: tuple[Platt, ...], evidence: Floats) -> Floats:
-    """Log-probability that each head is right, and the log-odds that all are, as the last column; one head: those alone.
+    """Log-probability that each head is right, and last the log-odds that all are; one head: those alone.
 
     Log-odds, since log-probabilities end at 0: among the sure ones the record's confidence would not tell any more.
     """
