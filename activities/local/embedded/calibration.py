@@ -73,6 +73,12 @@ class Calibrator:
 
 
 def _log_probabilities(heads: tuple[Platt, ...], evidence: Floats) -> Floats:
-    """Log-probability that each head is right, shape (rows, heads), with their sum as the last column."""
+    """Log-probability that each head is right, and last the log-odds that all are; one head: those alone.
+
+    Log-odds, since log-probabilities end at 0: among the sure ones the record's confidence would not tell any more.
+    """
     each = np.column_stack([-np.logaddexp(0, -head.logits(evidence[:, h])) for h, head in enumerate(heads)])
-    return np.column_stack([each.clip(np.log(SMALLEST)), each.sum(axis=1)])
+    each = each.clip(np.log(SMALLEST), -SMALLEST / 10)
+    all_right = each.sum(axis=1)
+    odds = all_right - np.log(-np.expm1(all_right))
+    return odds[:, None] if len(heads) == 1 else np.column_stack([each, odds])

@@ -151,7 +151,8 @@ class Ensemble:
             evidence.append(proof)
             self._place(values, [at], [[value] for value in column])
         if self.tagger:
-            tagged = [self.tagger.predict(sentences, rows.tokens) for sentences in rows.sentences]
+            scores = self.tagger.linear.scores(rows.tokens)
+            tagged = [self.tagger.predict(sentences, scores) for sentences in rows.sentences]
             proofs = np.zeros((count, EVIDENCE))
             proofs[:, :2] = [proof for _, proof in tagged]
             evidence.append(proofs)

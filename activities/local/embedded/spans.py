@@ -19,6 +19,7 @@ from activities.local.embedded.learners import Floats, Ints, Linear, Matrix, fit
 from activities.local.embedded.tokens import Sentence
 
 PENALTY: Final = 0.3
+TOLERANCE: Final = 0.01
 EMISSION: Final = 4.0
 TRANSITION: Final = 0.5
 """Scale of tagger scores and of transition log-odds: the best of a grid on 500 and 6,000 recorded bookings."""
@@ -81,18 +82,22 @@ class Tagger:
         if not len(codes):
             linear = Linear(np.zeros((matrix.shape[1], count), np.float32), -np.ones(count, np.float32))
         else:
-            linear = fit_svm(matrix[np.concatenate(tokens)], codes, count, penalty=PENALTY, seed=seed)
+            matrix = matrix[np.concatenate(tokens)]
+            linear = fit_svm(matrix, codes, count, penalty=PENALTY, seed=seed, tolerance=TOLERANCE)
         usual = tuple(max(FORMS, key=lambda name: counts[name]) for counts in forms)
         return cls(tuple(fields), linear, _transitions([tags for _, tags in tagged], count), usual)
 
-    def predict(self, sentences: list[Sentence], matrix: Matrix) -> tuple[list[Any], tuple[float, float]]:
-        """Values of the fields in one row, and evidence: log-odds of the best tagging and the closest single call."""
+    def predict(self, sentences: list[Sentence], of_tokens: Floats) -> tuple[list[Any], tuple[float, float]]:
+        """Values of the fields in one row, and evidence: log-odds of the best tagging and the closest single call.
+
+        `of_tokens` are the scores of all rows' tokens, shape (tokens, tags).
+        """
         best: dict[int, tuple[float, str]] = {}
         log_probability, closest = 0.0, NO_EVIDENCE[1]
         for sentence in sentences:
             if not sentence.tokens:
                 continue
-            scores = self.linear.scores(matrix[sentence.first : sentence.first + len(sentence.tokens)])
+            scores = of_tokens[sentence.first : sentence.first + len(sentence.tokens)]
             tags, log_path = self._decode(EMISSION * scores)
             log_probability += log_path
             top = np.partition(scores, -2, axis=1)[:, -2:]

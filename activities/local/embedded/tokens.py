@@ -4,13 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from activities.local.embedded.features import scalars, texts
 from activities.local.embedded.figures import figures
-from activities.local.embedded.learners import Matrix, matrix_of
+from activities.local.embedded.learners import Matrix, indicators_of
 
 TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
 """Runs of digits and of letters are tokens of their own, so that "7" can be cut out of "7pm"."""
@@ -80,8 +79,7 @@ class TokenFeatures:
             for (text, tokens), surroundings in _surroundings(data, self.paths):
                 sentences[-1].append(Sentence(text, tokens, len(rows)))
                 rows += [[c for c in map(self.vocabulary.get, row) if c is not None] for row in surroundings]
-        entries = ((np.array(row, np.int32), np.ones(len(row), np.float32)) for row in rows)
-        return sentences, matrix_of(entries, len(self.vocabulary))
+        return sentences, indicators_of(rows, len(self.vocabulary))
 
 
 type Tokens = tuple[str, tuple[tuple[int, int], ...]]
@@ -107,7 +105,7 @@ def _context(data: dict[str, Any], paths: tuple[str, ...]) -> list[str]:
 
 def _rows(words: list[str], offsets: tuple[tuple[int, int], ...], context: list[str]) -> list[list[str]]:
     lower = ["<"] * PAD + [word.lower() for word in words] + [">"] * PAD
-    shape = ["<"] * PAD + [_shape(word) for word in words] + [">"] * PAD
+    shape = ["<"] * PAD + [_shape(word[:30]) for word in words] + [">"] * PAD
     last = len(words) - 1
     glued = [0 if at and offsets[at - 1][1] == offsets[at][0] else 1 for at in range(len(words))] + [1]
     rows = []
@@ -162,7 +160,8 @@ def _around(lower: list[str], shape: list[str], at: int) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=10_000)
 def _shape(word: str) -> str:
     """ "2018" -> "dd+", "Maria" -> "Xx+": kinds of characters, runs shortened."""
-    kinds = ("d" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word[:30])
+    kinds = ("d" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word)
     return re.sub(r"(.)\1+", r"\1+", "".join(kinds))
