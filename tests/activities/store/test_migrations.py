@@ -5,18 +5,23 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
-from activities.store import CallState, Store, StoreError
+from activities.store import CallState, Store, StoreError, examples, migrating, tables
+from activities.store.engines import WRITES, open_file
 from activities.store.tables import SCHEMA, metadata
+from activities.store.urls import parse_url
 from apprentice.messages import DatasetRef, Split
 
 # What 0.1.0 sent to SQLite for a new store, and the rows of one answered request and one whose outcome is unknown.
@@ -124,3 +129,31 @@ async def test_a_store_newer_than_the_program_is_refused_and_kept(store: Store, 
     await store.close()
     with pytest.raises(StoreError, match=f"schema 99, this program knows schemas up to {SCHEMA}.*newer"):
         await Store.open(url)
+
+
+def to_schema_4(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrating._FOLDER))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "4")
+
+
+async def test_what_teachers_disagreed_on_before_is_disputed_after_the_upgrade(
+    tmp_path: Path, call: Callable[..., Any], now: datetime
+) -> None:
+    file = tmp_path / "store.db"
+    engine = open_file(parse_url(f"sqlite:///{file}"), create=True)
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        to_schema_4(connection)
+        for number, score in enumerate((0.0, 1.0, 0.25)):
+            one = call(f"t{number}").example
+            row = examples._row(replace(one, split=Split.TRAIN))
+            connection.execute(insert(tables.examples), row)
+            key = {"task": "tickets", "request_id": one.request_id, "first": "a b", "second": "c d"}
+            connection.execute(insert(tables.opinions), key | {"score": score, "created_at": now})
+        connection.execute(text("INSERT INTO datasets VALUES ('tickets', 1, 3, 3, 0)"))
+    engine.dispose()
+    async with await Store.open(f"sqlite:///{file}") as store:
+        ref = await store.examples.snapshot("tickets", 1, leave_out_disputed=True)
+        assert (ref.last_amendment, ref.train, ref.left_out) == (2, 1, 2)
+        assert [one.input async for one in store.examples.read(ref, Split.TRAIN)] == [{"text": "t1"}]
