@@ -31,7 +31,7 @@ from apprentice.state import LifecycleState, clipped
 from tests.apprentice.brain import T0, failed, local_answer, remote_answer, task_settings, validated
 
 MOST = 256 * 1024
-EVENTS = 150_000
+EVENTS = 60_000
 IN_FLIGHT = 8  # what a stock server and one client have; the shell rolls over with none
 LONG = ("a trainer's last words " * 300, "\x00\x1b\n" * 4000, "😀é" * 4000, '"\\' * 5000)
 

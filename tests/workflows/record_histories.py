@@ -354,10 +354,15 @@ def _anonymous(value: Any) -> Any:
     return value
 
 
+def text_of(file: Path) -> str:
+    """What `write` wrote, as JSON."""
+    content = file.read_bytes()
+    return (gzip.decompress(content) if file.suffix == ".gz" else content).decode()
+
+
 def read(file: Path) -> WorkflowHistory:
     """What `write` wrote."""
-    text = file.read_bytes()
-    content = json.loads(gzip.decompress(text) if file.suffix == ".gz" else text)
+    content = json.loads(text_of(file))
     return WorkflowHistory.from_json(content["workflow_id"], content["history"])
 
 

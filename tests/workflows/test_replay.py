@@ -13,7 +13,7 @@ from apprentice.lifecycle import Lifecycle
 from client import Apprentice
 from tests.conftest import DevEnv
 from tests.workflows.conftest import SettingsOf
-from tests.workflows.record_histories import FOLDER, HISTORIES, SCENES, read
+from tests.workflows.record_histories import FOLDER, HISTORIES, SCENES, read, text_of
 from tests.workflows.traffic import QUICK, send, settled, tickets
 from workers.worker import worker
 from workflows import WORKFLOWS, burst
@@ -22,6 +22,7 @@ from workflows.ids import lifecycle_id
 FILES = sorted(HISTORIES.glob("*/*.json*"))
 TODAYS = sorted(FOLDER.glob("*.json*"))
 LARGEST_FOLDER = 2_000_000
+DEADLOCK = "TMPRL1101"
 EXPECTED = {
     *("collecting_lifecycle", "phases_lifecycle", "phases_fine_tune_promoted", "rollover_before", "rollover_after"),
     *("budget_lifecycle", "orders_lifecycle", "failures_lifecycle", "rejected_lifecycle", "rejected_fine_tune"),
@@ -54,7 +55,14 @@ def type_of(history: WorkflowHistory) -> str:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_a_recorded_history_replays(file: Path, runner: str) -> None:
-    await replayer(runner).replay_workflow(read(file))
+    history = read(file)
+    try:
+        await replayer(runner).replay_workflow(history)
+    except RuntimeError as error:
+        # A step that took two seconds: the machine was busy. One that never ends does so again.
+        if DEADLOCK not in str(error):
+            raise
+        await replayer(runner).replay_workflow(history)
 
 
 def test_histories_that_were_recorded_by_the_first_release_are_among_them() -> None:
@@ -72,7 +80,7 @@ def test_the_histories_are_small_and_tell_nothing_of_who_recorded_them() -> None
     for folder in {file.parent for file in FILES}:
         assert sum(file.stat().st_size for file in folder.iterdir()) < LARGEST_FOLDER
     for file in FILES:
-        text = read(file).to_json()
+        text = text_of(file)
         assert "stackTrace" not in text
         assert "@" not in text
 

@@ -66,7 +66,12 @@ def _reference(number: int) -> str:
 
 
 async def send(
-    apprentice: Apprentice, task: str, inputs: Sequence[dict[str, Any]], *, at_once: int = 20, deadline: float = PATIENCE
+    apprentice: Apprentice,
+    task: str,
+    inputs: Sequence[dict[str, Any]],
+    *,
+    at_once: int = 20,
+    deadline: float = PATIENCE,
 ) -> list[TaskResult]:
     """All answers, `at_once` requests in flight."""
     slots = asyncio.Semaphore(at_once)
