@@ -51,7 +51,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """`known` of the total is known and amounts to `amount`; `rest` is represented by `values` with `weights`."""
+    """`known` of the total is known and amounts to `amount`; `rest` is represented by `values` with `weights`.
+
+    The error of that prediction has the variance sum of (1 - p) / p over all requests: of `squares`, (1 - p) / p^2,
+    over those that are known.
+    """
 
     known: float
     amount: float
@@ -60,7 +64,13 @@ class _Parts:
     seen: int
     values: list[float]
     weights: list[float]
-    effective: float
+    squares: list[float]
+
+    @property
+    def effective(self) -> float:
+        """How many requests of equal weight would say as much."""
+        squares = math.fsum(self.squares)
+        return math.fsum(self.weights) ** 2 / squares if squares else 0.0
 
 
 def share(items: Sequence[Item], level: float = LEVEL) -> Estimate:
@@ -72,21 +82,26 @@ def amount(items: Sequence[Item], level: float = LEVEL) -> Estimate:
     """The mean of values of any size; its interval is Student's, at the effective sample size."""
 
     def interval(mean: float, parts: _Parts) -> tuple[float, float]:
-        total = math.fsum(parts.weights)
-        spread = math.fsum(w * (v - mean) ** 2 for w, v in zip(parts.weights, parts.values, strict=True)) / total
         if parts.effective <= 1.5:
             return 0.0, math.inf
-        half = student(parts.effective - 1, level) * math.sqrt(spread / (parts.effective - 1))
+        # A value pulls the mean towards itself: its residual is taken as if it had no part in it (HC3; MacKinnon and
+        # White 1985, doi 10.1016/0304-4076(85)90158-7).
+        total = math.fsum(parts.weights)
+        each = zip(parts.squares, parts.weights, parts.values, strict=True)
+        errors = math.fsum(s * ((v - mean) / (1.0 - w / total)) ** 2 for s, w, v in each)
+        error = math.sqrt(errors) / total
+        half = student(parts.effective - 1, level) * error
         return max(0.0, mean - half), mean + half
 
     return _estimate(_parts(items), interval)
 
 
 def _parts(items: Sequence[Item]) -> _Parts:
-    known = amount = rest = unsupported = squares = 0.0
+    known = amount = rest = unsupported = 0.0
     seen = 0
     values: list[float] = []
     weights: list[float] = []
+    squares: list[float] = []
     for item in items:
         if item.value is None:
             supported = item.chance is not None and item.chance > 0.0
@@ -100,12 +115,10 @@ def _parts(items: Sequence[Item]) -> _Parts:
             missed = (1.0 - item.chance) / item.chance
             values.append(item.value)
             weights.append(item.stands * missed)
-            # The error of the prediction has the variance sum of (1 - p) / p over all, so of (1 - p) / p^2 over these.
-            squares += item.stands**2 * missed / item.chance
-    total = math.fsum(weights)
+            squares.append(item.stands**2 * missed / item.chance)
     if not values:
         unsupported, rest = unsupported + rest, 0.0
-    return _Parts(known, amount, rest, unsupported, seen, values, weights, total * total / squares if squares else 0.0)
+    return _Parts(known, amount, rest, unsupported, seen, values, weights, squares)
 
 
 def _estimate(parts: _Parts, interval: Callable[[float, _Parts], tuple[float, float]]) -> Estimate:

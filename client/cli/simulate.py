@@ -19,7 +19,7 @@ from apprentice.evaluators import EvaluatorError, build
 from apprentice.messages import Source
 from apprentice.settings import TaskSettings
 from apprentice.simulation import Recorded, SimulatedRequest, Simulation
-from client.cli import figures, journal, options, overrides
+from client.cli import figures, options, overrides
 from client.cli.course_view import course_lines
 from client.cli.output import Failed, note, print_json, show, stderr, stdout
 from client.cli.rows import answered_row, failed_row
@@ -62,6 +62,8 @@ def simulate(
     """
     changes = overrides.changes_of(set_)
     if from_journal:
+        from client.cli import journal  # only who reads the store loads it
+
         only_traffic = {"--output": output, "--plot": plot, "--max-remote-calls": max_remote_calls}
         journal.answer(task, traffic, only_traffic, changes, config, seed=seed, json=json)
         return
