@@ -37,9 +37,10 @@ async def test_a_request_has_one_comparison(store: Store, now: datetime) -> None
     comparison = Comparison(score=0.75, propensity=0.1, confidence=None, version=2)
     assert await store.comparisons.record("tickets", "r-1", comparison, now)
     assert not await store.comparisons.record("tickets", "r-1", comparison.model_copy(update={"score": 0.0}), now)
-    assert await store.comparisons.record("other", "r-1", comparison, now)
+    assert await store.comparisons.record("other", "r-1", comparison, now, {"category": "said"})
     rows = await store._database.read(lambda c: c.execute(select(comparisons).order_by(comparisons.c.task)).all())
-    assert [tuple(row) for row in rows] == [(task, "r-1", 2, 0.75, 0.1, None, now) for task in ("other", "tickets")]
+    kept = {"other": {"category": "said"}, "tickets": None}
+    assert [tuple(row) for row in rows] == [(task, "r-1", 2, 0.75, 0.1, None, now, kept[task]) for task in kept]
 
 
 async def test_times_are_utc_and_never_naive(store: Store) -> None:
