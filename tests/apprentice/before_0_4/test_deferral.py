@@ -5,9 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apprentice.before_0_4.deferral import CONFIDENCE, threshold
 from apprentice.confidence.interval import wilson
 from apprentice.confidence.window import mean
-from apprentice.before_0_4.deferral import CONFIDENCE, threshold
 from apprentice.messages import Comparison
 from apprentice.settings import ConfidenceThresholds, SamplingSettings
 from tests.apprentice.brain import NEVER, World, autonomous, comparisons, task_settings
