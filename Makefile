@@ -9,6 +9,8 @@ SHELL := /bin/sh
 unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
+# Test processes. Tests wait more than they compute; a file's tests stay in one of them (ARGS=-n0: all in this one).
+JOBS ?= 3
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 LINT_PATHS := apprentice workflows activities workers client benchmarks tests tools
@@ -35,7 +37,7 @@ demo: server ## see it work, on this machine, without a key
 	@$(BIN)/apprentice demo $(ARGS)
 
 test: lint server models ## lint, then all tests, the fast ones first
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP) ## format check, ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check --quiet $(LINT_PATHS)

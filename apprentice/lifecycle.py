@@ -193,7 +193,9 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        seen = outcome.local is not None and isinstance(self.judge, Judge) and self.judge.see(outcome.local)
+        if outcome.score is not None and outcome.remote and route and route.fair:
+            self.judge.hear(outcome.remote)
+        seen = outcome.local is not None and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
@@ -216,10 +218,8 @@ class Lifecycle:
         comparison = Comparison(
             score=score, propensity=propensity, weight=weight or 1.0, confidence=confidence, version=version
         )
-        if route.fair:
-            self.judge.learn([comparison])
-        elif isinstance(self.judge, Judge) and route.reason is RouteReason.DEFERRED and weight:
-            self.judge.learn([comparison], fair=False)
+        if route.fair or (route.reason is RouteReason.DEFERRED and weight):
+            self.judge.learn([comparison], fair=route.fair)
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches
@@ -248,7 +248,7 @@ class Lifecycle:
         state.record(verdict(outcome.model_copy(update={"reason": reason}), now))
         if outcome.promoted and outcome.validation is not None:
             state.version, state.retrain_reason = outcome.number, None
-            self.judge.restart(outcome.validation.comparisons)
+            self.judge.restart(outcome.validation.comparisons, outcome.validation)
         if outcome.validation is None:
             return [self.alarms.tell(AlertKind.TRAINING, f"fine-tune {outcome.number} failed: {reason}", now)]
         return self.judge.judge(now)
@@ -257,7 +257,7 @@ class Lifecycle:
         if done.version == self.state.version:
             return []
         rollback.switch(self.state, done, now)
-        self.judge.restart(done.validation.comparisons)
+        self.judge.restart(done.validation.comparisons, done.validation)
         return self.judge.judge(now)
 
     # --- fine-tuning -------------------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ TOKENS_KEPT = 4096
 USUAL_SHARE, USUAL_FROM = 0.99, 1000
 """Of the newest training inputs, each seen by the others alone, this share has a novelty of less than `FAR`."""
 FAR = 0.5
-MOST_USUAL = 0.9
-"""However varied the training inputs are, an input of which this much is new is far from them."""
+LEAST_USUAL, MOST_USUAL = 0.2, 0.9
+"""However alike the training inputs are, less that is new is not far; however varied, more is."""
 LONGEST_TEXT = 2000
 """Characters of a text that are read: it bounds the time, and what a request is about is said early."""
 LONGEST_WORD = 16
@@ -32,6 +32,8 @@ MOST_VALUES = 100
 SEEN_EACH = 8
 """A field with at most so many values, each seen so often on average, is enum-like."""
 LONGEST_VALUE = 100
+MOST_CLASSES = 256
+"""1.4 KiB, which a task's state carries."""
 RARE = 65535
 """Counts are kept in two bytes."""
 
@@ -42,9 +44,9 @@ _DIGITS = re.compile(r"\d+")
 class Profile(BaseModel):
     """Of the training inputs and outputs of one version. Arrays are little-endian, in base64.
 
-    `hashes` are 32 bits each in ascending order, `counts` 16 bits each; `fields` and `classes` are hashes: of the
-    paths of enum-like fields, and of the classes in the outputs, with the paths that hold classes. `usual` is the
-    share of new things in an input that hardly any training input passes.
+    `hashes` are 32 bits each in ascending order, `counts` 16 bits each; `fields` are hashes of the paths of enum-like
+    fields; `classes`, for `knows`, are hashes of the classes in the outputs and of the paths that hold classes, none
+    if there are more than `MOST_CLASSES`. `usual` is the share of new things that hardly any training input passes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +56,7 @@ class Profile(BaseModel):
     counts: str
     usual: float
     fields: list[int] = []
-    classes: list[int] = []
+    classes: str = ""
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> "Profile":
@@ -70,6 +72,7 @@ class Profile(BaseModel):
             outputs.add(output)
             newest.append(input)
         seen.update(inputs.values())
+        classes = sorted({*outputs.paths(), *outputs.values()})
         # Of equal counts the smaller hash, so that the same rows give the same profile.
         kept = sorted(sorted(seen, key=lambda token: (-seen[token], token))[:TOKENS_KEPT])
         profile = cls(
@@ -78,11 +81,11 @@ class Profile(BaseModel):
             counts=_packed(2, [min(seen[token], RARE) for token in kept]),
             usual=MOST_USUAL,
             fields=inputs.paths(),
-            classes=sorted({*outputs.paths(), *outputs.values()}),
+            classes=_packed(4, classes if len(classes) <= MOST_CLASSES else []),
         )
         shares = sorted(profile.share(input, own=1) for input in newest)
         usual = shares[int(USUAL_SHARE * (len(shares) - 1))] if shares else MOST_USUAL
-        return profile.model_copy(update={"usual": min(max(usual, 0.01), MOST_USUAL)})
+        return profile.model_copy(update={"usual": min(max(usual, LEAST_USUAL), MOST_USUAL)})
 
     def novelty(self, input: Mapping[str, Any]) -> float:
         """0 for an input whose every token is common in training, 1 for one without any that training saw.
@@ -105,20 +108,11 @@ class Profile(BaseModel):
         enums = [_hash(f"{path}={value}") for path, value in values if _hash(path) in known]
         return 1.0 - (1.0 - self._new(words, own)) * (1.0 - self._new([*structure, *enums], own))
 
-    def knows(self, output: Mapping[str, Any]) -> bool:
-        """Whether training had every class in this output."""
-        known = self._classes
-        return all(
-            _hash(path) not in known or _hash(f"{path}={str(value)[:LONGEST_VALUE]}") in known
-            for path, value in _scalars(output)
-            if not _number(value)
-        )
-
     def _new(self, tokens: Iterable[int], own: int) -> float:
         new = whole = 0.0
         for token in dict.fromkeys(tokens):
             count = max(self._counts.get(token, 0) - own, 0)
-            weight = math.log((self.inputs + 1.0) / (count + 0.5))
+            weight = 1.0 + math.log((self.inputs + 1.0) / (count + 1.0))
             new += weight / (1.0 + count)
             whole += weight
         return min(max(new / whole, 0.0), 1.0) if whole > 0.0 else 0.0
@@ -131,9 +125,15 @@ class Profile(BaseModel):
     def _fields(self) -> frozenset[int]:
         return frozenset(self.fields)
 
-    @cached_property
-    def _classes(self) -> frozenset[int]:
-        return frozenset(self.classes)
+
+def knows(classes: str, output: Mapping[str, Any]) -> bool:
+    """Whether training had every class in this output, by `Profile.classes`. True where nothing is known of classes."""
+    known = set(_unpacked(4, classes))
+    return all(
+        _hash(path) not in known or _hash(f"{path}={str(value)[:LONGEST_VALUE]}") in known
+        for path, value in _scalars(output)
+        if not _number(value)
+    )
 
 
 class _Values:
@@ -181,9 +181,9 @@ def _tokens(data: Mapping[str, Any]) -> tuple[list[int], list[int], list[tuple[s
 
 
 def _words(text: str) -> Iterator[str]:
-    """Words without case or form; digits by their number only, since most numbers are new."""
+    """Words without case or form; all numbers are one, since most are new."""
     for word in _WORDS.findall(unicodedata.normalize("NFKC", text[:LONGEST_TEXT]).casefold()):
-        short = _DIGITS.sub(lambda digits: "0" * len(digits[0]), word)
+        short = _DIGITS.sub("0", word)
         if len(short) <= LONGEST_WORD:
             yield short
         else:

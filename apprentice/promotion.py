@@ -37,19 +37,17 @@ def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:
         return False, f"{scored} is below the threshold {threshold:.2f}"
     if validation.incumbent_mean is None:
         return True, scored
-    if validation.odds is None or validation.differ is None:
-        if validation.mean < validation.incumbent_mean:
-            return False, f"{scored} is below the incumbent's {validation.incumbent_mean:.3f}"
-        return True, f"{scored}, the incumbent had {validation.incumbent_mean:.3f}"
-    beside = f"{scored}, the incumbent had {validation.incumbent_mean:.3f}"
-    if not validation.differ:
+    odds, before = validation.odds, validation.incumbent_mean
+    enough = validation.mean >= before if odds is None else odds >= LEAST_ODDS or validation.differ == 0
+    if not enough and validation.mean < before:
+        return False, f"{scored} is below the incumbent's {before:.3f}"
+    beside = f"{scored}, the incumbent had {before:.3f}"
+    if odds is None:
+        return enough, beside
+    if validation.differ == 0:
         return True, f"{beside}; they score alike on every one"
-    odds = (
-        f"{beside}; they differ on {validation.differ}, and the odds that it is better are {_to_one(validation.odds)}"
-    )
-    if validation.odds < LEAST_ODDS:
-        return False, f"{odds}; {_to_one(LEAST_ODDS)} are needed"
-    return True, odds
+    beside = f"{beside}; they differ on {validation.differ}, and the odds that it is better are {_to_one(odds)}"
+    return enough, beside if enough else f"{beside}; {_to_one(LEAST_ODDS)} are needed"
 
 
 def _to_one(odds: float) -> str:

@@ -26,7 +26,13 @@ class Predicted(Protocol):
 
 
 class Predictor(Protocol):
-    """A trained model."""
+    """A trained model.
+
+    `rehearsal` holds answers to its own examples by models that had not seen them: row, score and confidence.
+    """
+
+    @property
+    def rehearsal(self) -> Sequence[tuple[int, float, float]]: ...
 
     def predict_many(self, inputs: list[Json]) -> Sequence[Predicted]:
         """Answer inputs in order."""
@@ -85,27 +91,28 @@ class SimulatedTraining:
     def fine_tune(self, request: FineTuneRequest, snapshot: tuple[int, int]) -> FineTuneOutcome:
         """Train and judge a version on the examples of a snapshot."""
         size, holdout = snapshot
-        inputs, outputs = self._apart(size, holdout)
+        part, kept = self._parts[Split.TRAIN], self._apart(size, holdout)
+        inputs, outputs = [part.inputs[n] for n in kept], [part.outputs[n] for n in kept]
         try:
-            self._versions[request.number] = self._train(inputs, outputs, request.number)
+            student = self._versions[request.number] = self._train(inputs, outputs, request.number)
         except ValueError as error:
             return FineTuneOutcome(number=request.number, promoted=False, reason=f"training: {error}")
-        validation = self._validate(request, holdout)
+        told = [(score, confidence) for row, score, confidence in student.rehearsal if part.fair[kept[row]]]
+        validation = self._validate(request, holdout).model_copy(update={"rehearsal": told})
         promoted, reason = judge(validation, request.promotion_threshold, insist=request.insist)
         self._forget(request.number if promoted else request.incumbent)
         return FineTuneOutcome(
             number=request.number, promoted=promoted, reason=reason, train=size, holdout=holdout, validation=validation
         )
 
-    def _apart(self, size: int, holdout: int) -> tuple[list[Json], list[Json]]:
-        """Inputs and outputs of the first `size` training examples, without near-duplicates of hold-out ones."""
+    def _apart(self, size: int, holdout: int) -> list[int]:
+        """Which of the first `size` training examples are no near-duplicates of hold-out ones."""
         part, held = self._parts[Split.TRAIN], self._parts[Split.HOLDOUT]
         while self._held < holdout:
             self._twins.add(held.sketches[self._held])
             self._held += 1
         keeps = self._twins.apart(part.sketches[:size])
-        kept = [n for n in range(size) if keeps(part.sketches[n])]
-        return [part.inputs[n] for n in kept], [part.outputs[n] for n in kept]
+        return [n for n in range(size) if keeps(part.sketches[n])]
 
     def _validate(self, request: FineTuneRequest, holdout: int) -> Validation:
         candidate = self._scored(request.number, holdout)

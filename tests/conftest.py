@@ -1,6 +1,9 @@
 """What all tests share: the order they run in, and one real Temporal dev server for those that need it.
 
 No test talks to a server that was running before: what the environment says about one is put aside.
+
+Several processes can share the tests (`make test`): each has servers, ports and folders of its own. A session is a
+process's. Nothing is built here: `make server models` has done that before, and a build that is missing is locked.
 """
 
 import os

@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import Heartbeater
+from activities.local.familiarity import Familiarity
 from activities.local.model import LocalError
 from activities.local.serving import LocalModels
 from activities.store import RequestIdReused, Served, Store
@@ -20,6 +21,7 @@ class AskLocal:
     def __init__(self, store: Store, models: LocalModels, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._models = models
+        self._familiarity = Familiarity()
         self._clock = clock
 
     @activity.defn(name="ask_local")
@@ -42,6 +44,8 @@ class AskLocal:
             return Reply(answer=served.answer, replayed=replayed, degraded=served.degraded)
         settings = await self._store.settings.get(call.settings_digest)
         answer = await self._models.of(settings).answer(request.input, call.version)
+        novelty = await self._familiarity.novelty(settings, call.version, request.input)
+        answer = answer.model_copy(update={"novelty": novelty})
         degraded = call.degraded or (answer.confidence or 0.0) < call.proven
         if call.serves and (answer.confidence or 0.0) >= call.defer_below:
             written = await self._store.journal.served_locally(

@@ -238,7 +238,10 @@ def _write(lines: TextIO, page: list[Example], wanted: Wanted) -> int:
 
 
 def _line(example: Example) -> str:
-    return json.dumps({"input": example.input, "output": example.output}, ensure_ascii=False) + "\n"
+    row: dict[str, Any] = {"input": example.input, "output": example.output}
+    if not example.fair or example.corrected:
+        row["fair"] = False
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _flush(file: TextIO) -> None:

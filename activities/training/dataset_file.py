@@ -3,15 +3,23 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class DatasetError(ValueError):
     """A row that cannot be trained on. Names the line, never its content."""
 
 
-def rows(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """(input, output) of each line, one in memory at a time; blank lines are skipped. Raises DatasetError."""
+class Row(NamedTuple):
+    """An example. `fair`: it is the teacher's own answer to a fair draw of the traffic."""
+
+    input: dict[str, Any]
+    output: dict[str, Any]
+    fair: bool = True
+
+
+def rows(file: Path) -> Iterator[Row]:
+    """Each line's, one in memory at a time; blank lines are skipped. Raises DatasetError."""
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -21,7 +29,7 @@ def rows(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         raise DatasetError(f"dataset {file.name} cannot be read: {error.strerror}") from error
 
 
-def _row(file: Path, number: int, line: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _row(file: Path, number: int, line: bytes) -> Row:
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -29,4 +37,4 @@ def _row(file: Path, number: int, line: bytes) -> tuple[dict[str, Any], dict[str
     pair = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)
     if not isinstance(pair[0], dict) or not isinstance(pair[1], dict):
         raise DatasetError(f'dataset {file.name}, line {number}: expected {{"input": {{...}}, "output": {{...}}}}')
-    return pair[0], pair[1]
+    return Row(pair[0], pair[1], row.get("fair") is not False)

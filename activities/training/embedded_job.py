@@ -12,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from activities.training.dataset_file import DatasetError, rows
+from activities.local.familiarity import write_profile
+from activities.training import rehearsal
+from activities.training.dataset_file import DatasetError, Row, rows
 from activities.training.job_folder import Failure, JobFolder, Order
 from apprentice.evaluators import build
 from apprentice.messages import TrainingStatus
@@ -24,41 +26,39 @@ QUICK_EVALUATORS = {"exact_match", "structured_match"}
 LONGEST_ERROR = 300
 
 
-def read_dataset(file: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Inputs and outputs of a data set. Raises DatasetError with the line number."""
-    inputs: list[dict[str, Any]] = []
-    outputs: list[dict[str, Any]] = []
-    for input, output in rows(file):
-        inputs.append(input)
-        outputs.append(output)
-    if not inputs:
+def read_dataset(file: Path) -> list[Row]:
+    """Raises DatasetError with the line number."""
+    found = list(rows(file))
+    if not found:
         raise DatasetError(f"dataset {file.name} has no rows")
-    return inputs, outputs
+    return found
 
 
-def agreement(settings: TaskSettings) -> Callable[[dict[str, Any], dict[str, Any]], bool] | None:
-    """When two outputs count as the same: the task's evaluator scores 1.
+def scores(settings: TaskSettings) -> Callable[[dict[str, Any], dict[str, Any]], float] | None:
+    """How well two outputs agree: the task's evaluator.
 
     None (every field equal) for evaluators that run a model or a user's code: they are slow and never say just 1.
     """
     if settings.evaluator not in QUICK_EVALUATORS:
         return None
-    evaluator = build(settings)
-    return lambda student, teacher: evaluator(student, teacher) >= 1.0 - 1e-9
+    return build(settings)
 
 
 def train(order: Order, folder: JobFolder) -> None:
     """Train and put the version in place."""
     # scikit-learn takes a second to import: only after the data set has been found good.
-    inputs, outputs = read_dataset(Path(order.dataset))
+    rows = read_dataset(Path(order.dataset))
     from activities.local.embedded.student import Student
 
     settings = TaskSettings.model_validate(order.settings)
-    agrees = agreement(settings)
+    inputs, outputs = [row.input for row in rows], [row.output for row in rows]
     sentences = settings.local.base_model
-    student = Student.fit(inputs, outputs, settings.output_schema, order.version, agrees, sentences)
+    student = Student.fit(inputs, outputs, settings.output_schema, order.version, scores(settings), sentences)
     shutil.rmtree(folder.draft, ignore_errors=True)
     student.save(folder.draft)
+    fair = [(score, sure) for row, score, sure in student.rehearsal if rows[row].fair]
+    rehearsal.write(folder.draft, fair)
+    write_profile(folder.draft, zip(inputs, outputs, strict=True))
     os.rename(folder.draft, folder.result)
 
 

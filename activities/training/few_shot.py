@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from activities.local.familiarity import write_profile
 from activities.training.dataset_file import DatasetError, rows
 from activities.training.folder_jobs import finished, folder_of, job, poll
 from activities.training.job_folder import Failure, JobFolder
@@ -73,7 +74,7 @@ def _cancel(task: str, version: int, settings: TaskSettings) -> TrainingJob:
 def _work(folder: JobFolder, lock: int, version: int, settings: TaskSettings, dataset_file: Path) -> None:
     try:
         made = train(settings, version, _watched(folder, dataset_file), _watched(folder, dataset_file))
-        _put(made, folder)
+        _put(made, folder, _watched(folder, dataset_file))
     except Cancelled:
         pass
     except DatasetError as error:
@@ -119,16 +120,17 @@ def _watched(folder: JobFolder, dataset_file: Path) -> Iterator[tuple[dict[str, 
     for number, row in enumerate(rows(dataset_file), start=1):
         if number % LOOK_EVERY == 0 and folder.failure:
             raise Cancelled
-        yield row
+        yield row.input, row.output
     if number == 0:
         raise DatasetError(f"dataset {dataset_file.name} has no rows")
 
 
-def _put(version: ServedVersion, folder: JobFolder) -> None:
-    """In place as a whole, or not at all."""
+def _put(version: ServedVersion, folder: JobFolder, taught: Iterator[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    """In place as a whole, or not at all. Few examples are shown, but all of them say what to expect."""
     shutil.rmtree(folder.draft, ignore_errors=True)
     folder.draft.mkdir(parents=True)
     (folder.draft / FILE).write_text(version.model_dump_json(indent=1), encoding="utf-8")
+    write_profile(folder.draft, taught)
     if folder.failure:
         raise Cancelled
     with suppress(FileExistsError):

@@ -10,9 +10,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.comparing import Scorer
 from activities.heartbeat import Heartbeater
-from activities.local.model import ModelUnavailable
+from activities.local.familiarity import read_profile
+from activities.local.model import ModelUnavailable, version_dir
 from activities.local.serving import LocalModels
 from activities.store import Store
+from activities.training import rehearsal
 from activities.training.holdout import HoldOut
 from activities.training.registry import TRAINING_RUNNERS
 from apprentice import prompts
@@ -82,7 +84,11 @@ class FineTuning:
                         incumbent = await self._holdout.comparisons(settings, request, request.incumbent)
         except (ModelUnavailable, EvaluatorError) as error:
             raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
-        return summarise(candidate, incumbent, request.window_size)
+        folder = version_dir(settings, request.candidate)
+        told = await asyncio.to_thread(rehearsal.read, folder)
+        profile = await asyncio.to_thread(read_profile, folder)
+        summary = summarise(candidate, incumbent, request.window_size)
+        return summary.model_copy(update={"rehearsal": told, "classes": profile.classes if profile else ""})
 
     @activity.defn(name="record_version")
     async def record_version(self, task: str, settings_digest: str, version: VersionStatus) -> None:

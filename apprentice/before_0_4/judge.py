@@ -8,7 +8,7 @@ from apprentice.accounting import Accounts
 from apprentice.alarms import Alarms
 from apprentice.before_0_4 import deferral, phases, shift
 from apprentice.confidence import window
-from apprentice.messages import Action, AlertKind, Comparison, Interval, Phase
+from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase, Validation
 
 
 class Judge:
@@ -79,8 +79,17 @@ class Judge:
             return correlation.mean < thresholds.phase2_to_phase3
         return phases.enough(correlation, thresholds) and correlation.mean < thresholds.coaching_trigger
 
-    def learn(self, comparisons: list[Comparison]) -> None:
-        """Take in comparisons of the current version."""
+    def see(self, answer: Answer) -> bool:
+        """Nothing was concluded from an answer that was not compared."""
+        return False
+
+    def hear(self, answer: Answer) -> None:
+        """Nor from what the remote model spoke of."""
+
+    def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
+        """Take in comparisons of the current version, if they are fair."""
+        if not fair:
+            return
         state, trigger = self._accounts.state, self._accounts.settings.confidence_thresholds.coaching_trigger
         self._set([*state.window, *comparisons])
         if state.phase is Phase.AUTONOMOUS:
@@ -92,7 +101,7 @@ class Judge:
         self._set(self._accounts.state.window)
         self._accounts.state.rate_anchor = None
 
-    def restart(self, comparisons: list[Comparison]) -> None:
+    def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
         """Begin the window of another version with these."""
         self._set(comparisons)
         self._accounts.state.shift, self._accounts.state.rate_anchor, self._accounts.state.coaching = 0.0, None, False

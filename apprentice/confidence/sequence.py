@@ -27,7 +27,7 @@ _LOW_SCORES = (0.0, 1 / 20, 1 / 10, 1 / 8, 1 / 6, 1 / 5, 1 / 4, 3 / 10, 1 / 3, 2
 SCORES = (*_LOW_SCORES, 3 / 5, 2 / 3, 7 / 10, 3 / 4, 4 / 5, 5 / 6, 7 / 8, 9 / 10, 19 / 20, 1.0)
 # A weight below the last but one is split with the 0 that says nothing.
 WEIGHTS = (0.0, 0.03, 0.1, 0.25, 0.5, 1.0)
-PRECISION = 5e-5
+PRECISION = 1e-4
 
 # By how much the log of the odds may be above those of m. Tuned for 20 to 20,000 scores; a mixture with the Beta(1/2,
 # 1/2) prior over all of them is 10% to 25% wider there.
@@ -128,8 +128,8 @@ class _Bets:
         self._light = [cell for cell in cells if cell.weight < 1.0]
         self._full = math.fsum(cell.times for cell in full)
         self._won = [math.fsum(cell.times * math.log1p(bet * cell.score) for cell in full) for bet in BETS]
-        total = math.fsum(cell.weight * cell.times for cell in cells)
-        self.mean = math.fsum(cell.weight * cell.score * cell.times for cell in cells) / total if total else 0.0
+        self.total = math.fsum(cell.weight * cell.times for cell in cells)
+        self.mean = math.fsum(cell.weight * cell.score * cell.times for cell in cells) / max(self.total, 1e-9)
 
     def logs(self, mean: float) -> list[float]:
         """For each of `BETS`, the log of what it has made of 1 against this mean."""
@@ -150,8 +150,12 @@ class _Bets:
         over, under = (mixed(LOG_SHARES, self.logs(mean)) - required for mean in (low, high))
         if over < 0:
             return 0.0
+        # Where the bound is for scores of 0 and 1 and many of them, and a little below: most often that brackets it.
+        about = math.sqrt(2 * required * self.mean * (1 - self.mean) / max(self.total, 1.0))
+        guesses = [self.mean - about * 1.5, self.mean - about]
         while high - low > PRECISION:
-            at = min(max((low * under - high * over) / (under - over), low + PRECISION / 2), high - PRECISION / 2)
+            at = guesses.pop() if guesses else (low * under - high * over) / (under - over)
+            at = min(max(at, low + PRECISION / 2), high - PRECISION / 2)
             gap = mixed(LOG_SHARES, self.logs(at)) - required
             if gap >= 0:
                 low, over, under, side = at, gap, under / 2 if side > 0 else under, 1

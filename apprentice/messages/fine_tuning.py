@@ -106,6 +106,11 @@ class Validation(Message):
     incumbent (95%, at every look); `odds` are those that it is above 0, `differ` counts the examples where the two
     scored differently (`apprentice.confidence.paired`). None without an incumbent; a validation from before 0.4 has
     neither odds nor count.
+
+    `rehearsal` is what the training part tells: score and confidence of answers to fair training examples, each by a
+    model of the same kind that was trained without it. Empty where the trainer gives none.
+
+    `classes` are those that the candidate was taught, for `apprentice.novelty.knows`; "" where unknown.
     """
 
     holdout: int
@@ -118,6 +123,8 @@ class Validation(Message):
     odds: float | None = None
     differ: int | None = None
     comparisons: list[Comparison] = []
+    rehearsal: list[tuple[Score, Score]] = []
+    classes: str = ""
 
 
 class FineTuneOutcome(Message):

@@ -9,8 +9,12 @@ from apprentice.confidence.inputs import InputChange, InputWatch
 from apprentice.confidence.promise import Promise
 from apprentice.confidence.sequence import ConfidenceSequence
 from apprentice.messages import Answer, Comparison, Interval
+from apprentice.novelty import knows
 from apprentice.quality.ladder import Ladder, Rung, Scope
 from apprentice.settings import TaskSettings
+
+INPUT_ALARMS = 1e-6
+"""False alarms a request of the watch over inputs: it looks at all of them, where agreement is seen at checks alone."""
 
 
 class Evidence(BaseModel):
@@ -18,7 +22,7 @@ class Evidence(BaseModel):
 
     `agreement` is over all traffic, of fair comparisons. Of the watches, `course` looks for a fall of that agreement
     from its own level, `served` for one of what is served locally below the target, `inputs` for other inputs than
-    before.
+    before; `classes` are those of the answers that the version was taught (`apprentice.novelty`).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,13 +34,20 @@ class Evidence(BaseModel):
     course: Watch = Field(default_factory=Watch)
     served: Promise = Field(default_factory=Promise)
     inputs: InputWatch = Field(default_factory=InputWatch)
+    classes: str = ""
 
     @classmethod
-    def of(cls, comparisons: Sequence[Comparison], settings: TaskSettings) -> "Evidence":
-        """From fair comparisons; of its hold-out, mostly."""
+    def of(
+        cls, comparisons: Sequence[Comparison], settings: TaskSettings, rehearsal: Sequence[tuple[float, float]] = ()
+    ) -> "Evidence":
+        """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence)."""
         confidences = [one.confidence for one in comparisons if one.confidence is not None]
+        confidences += [confidence for _, confidence in rehearsal]
         scope = settings.quality.scope
         begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
+        for score, confidence in rehearsal:
+            begun.ladder.see(confidence)
+            begun.ladder.learn(Comparison(score=score, confidence=confidence, version=0), begun.target, scope)
         for one in comparisons:
             begun.ladder.see(one.confidence)
             begun.ladder.learn(one, begun.target, scope)
@@ -47,7 +58,11 @@ class Evidence(BaseModel):
     def see(self, answer: Answer) -> InputChange | None:
         """Take in an answer of the version, compared or not; whether inputs are proven to be others than before."""
         self.ladder.see(answer.confidence)
-        return self.inputs.see(answer.novelty, answer.confidence)
+        return self.inputs.see(answer.novelty, answer.confidence, INPUT_ALARMS)
+
+    def hear(self, answer: Answer) -> InputChange | None:
+        """Take in what the remote model said to a fair request; whether it is proven to speak of other things."""
+        return self.inputs.compare(knows(self.classes, answer.output))
 
     def learn(self, comparison: Comparison, *, fair: bool, serves: bool) -> Change | None:
         """Take in one more comparison; whether it proves that the agreement fell from its level.

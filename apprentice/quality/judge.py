@@ -11,7 +11,8 @@ from datetime import datetime
 from apprentice import sampling
 from apprentice.accounting import Accounts
 from apprentice.alarms import Alarms
-from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase
+from apprentice.confidence.wealth import proof
+from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval, Phase, Validation
 from apprentice.quality.evidence import Evidence
 from apprentice.quality.ladder import Rung
 
@@ -31,7 +32,8 @@ class Judge:
         self._accounts = accounts
         self._alarms = alarms
         self._retrain = retrain
-        self._fell: str | None = None
+        # What was proven since the last judgement: a fall of the agreement and its level since then; other inputs.
+        self._fell: tuple[str, float] | None = None
         self._others: str | None = None
         state = accounts.state
         if state.evidence is None and state.version is not None:
@@ -55,6 +57,12 @@ class Judge:
             self._others = str(change)
         return change is not None
 
+    def hear(self, answer: Answer) -> None:
+        """What the remote model said to a fair request that the local one answered too."""
+        evidence = self._accounts.state.evidence
+        if evidence is not None and (change := evidence.hear(answer)):
+            self._others = str(change)
+
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
@@ -64,7 +72,7 @@ class Judge:
         for comparison in comparisons:
             serves = state.phase is Phase.AUTONOMOUS and (comparison.confidence or 0.0) >= state.defer_below
             if change := state.evidence.learn(comparison, fair=fair, serves=serves):
-                self._fell = str(change)
+                self._fell = str(change), change.after
                 self._begin_again(change.ago)
 
     def resize(self) -> None:
@@ -75,18 +83,23 @@ class Judge:
             state.evidence = Evidence.of(state.window, settings)
         state.rate_anchor = None
 
-    def restart(self, comparisons: list[Comparison]) -> None:
-        """Begin the evidence of another version with these."""
-        state = self._accounts.state
+    def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
+        """Begin the evidence of another version with its hold-out comparisons, and what its training told."""
+        state, settings = self._accounts.state, self._accounts.settings
         self._keep(comparisons)
-        state.evidence = Evidence.of(comparisons, self._accounts.settings) if state.version is not None else None
+        state.evidence = None
+        if state.version is not None:
+            state.evidence = Evidence.of(comparisons, settings, validation.rehearsal if validation else ())
+            state.evidence.classes = validation.classes if validation else ""
         state.rate_anchor, state.coaching = None, False
 
     def _begin_again(self, newest: int) -> None:
         """What was proven before holds no more; only the newest comparisons count."""
         state = self._accounts.state
         self._keep(state.window[-newest:])
+        classes = state.evidence.classes if state.evidence else ""
         state.evidence = Evidence.of(state.window, self._accounts.settings)
+        state.evidence.classes = classes
         state.rate_anchor, state.coaching = None, True
 
     def _keep(self, comparisons: list[Comparison]) -> None:
@@ -101,9 +114,9 @@ class Judge:
             self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
         if state.phase is Phase.COLLECTING or state.evidence is None:
             return []
-        if state.phase is Phase.AUTONOMOUS and state.evidence.broken and self._fell is None:
-            self._fell = f"what it serves is proven to agree less than {state.evidence.target:.2f}"
+        if state.phase is Phase.AUTONOMOUS and self._fell is None and (broken := self._broken(state.evidence)):
             self._begin_again(thresholds.min_samples)
+            self._fell = broken, state.evidence.agreement.mean() or 0.0
         best = self._best()
         if state.phase is Phase.COACHING and best and state.evidence.agreement.n >= thresholds.min_samples:
             self._enter(Phase.AUTONOMOUS, self._proof(best))
@@ -112,22 +125,31 @@ class Judge:
             self._steer(best)
         return actions
 
+    def _broken(self, evidence: Evidence) -> str | None:
+        """What is proven against the version, in words."""
+        settings = self._accounts.settings
+        emergency = settings.confidence_thresholds.emergency_threshold
+        if evidence.agreement.below(emergency) >= proof(1.0 - settings.quality.confidence):
+            return f"it is proven to agree less than emergency_threshold {emergency:.2f}"
+        return f"what it serves is proven to agree less than {evidence.target:.2f}" if evidence.broken else None
+
     def _changed(self, best: Rung | None, now: datetime) -> list[Action]:
         """Tell of a change, teach the local model anew, and go back to the remote one where nothing is proven."""
         state, fell, others = self._accounts.state, self._fell, self._others
         self._fell = self._others = None
-        actions: list[Action] = []
+        told, trigger = [], self._accounts.settings.confidence_thresholds.coaching_trigger
         if fell:
-            reason = f"version {state.version}: {fell}"
-            if state.phase is Phase.AUTONOMOUS and best is None:
+            reason, level = f"version {state.version}: {fell[0]}", fell[1]
+            back = best is None or level < trigger
+            if state.phase is Phase.AUTONOMOUS and back:
                 self._enter(Phase.COACHING, reason)
                 state.batches.fresh_from = state.batches.number + 1
-            then = "back to the remote model" if best is None else "what it serves is compared until it is proven anew"
-            actions.append(self._alarms.tell(AlertKind.QUALITY, f"{reason}; {then}", now))
+            then = "back to the remote model" if back else "what it serves is compared until it is proven anew"
+            told.append(f"{reason}; {then}")
         if others:
-            actions.append(self._alarms.tell(AlertKind.QUALITY, f"the inputs change: {others}", now))
-        why = fell or others
-        return [*actions, *self._retrain(why, now)] if why else actions
+            told.append(f"the inputs change: {others}")
+        actions: list[Action] = [self._alarms.tell(AlertKind.QUALITY, words, now) for words in told]
+        return [*actions, *self._retrain(told[0], now)] if told else actions
 
     def _best(self) -> Rung | None:
         """The proven rung at which the fewest requests would go to the remote model."""

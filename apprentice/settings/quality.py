@@ -9,13 +9,14 @@ from apprentice.settings.base import Fraction, Settings, Tolerance
 
 
 class ConfidenceThresholds(Settings):
-    """When a task moves between phases. Correlation is the windowed mean agreement score, in [0, 1]."""
+    """When a task moves between phases. Correlation is the mean agreement score with the remote model, in [0, 1]."""
 
     phase1_to_phase2: int = Field(50, ge=1, description="examples before the local model is first trained and tried")
-    phase2_to_phase3: Fraction = Field(0.85, description="correlation at which the local model starts to serve")
-    coaching_trigger: Fraction = Field(0.70, description="below this: compare everything, retrain, alert")
+    phase2_to_phase3: Fraction = Field(0.85, description="agreement that what is served locally is proven to reach")
+    coaching_trigger: Fraction = Field(0.70, description="a proven fall to below this: back to the remote model")
     emergency_threshold: Fraction = Field(
-        0.50, description="below this: back to the remote model; also the floor for a promotion"
+        0.50,
+        description="proven below this, on whatever share: back to the remote model; also the floor for a promotion",
     )
     min_samples: int = Field(20, ge=2, description="comparisons without which nothing is concluded")
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from activities.local.embedded.student import Student
+from activities.training.embedded_job import scores
 from apprentice.course import CourseTally
 from apprentice.evaluators import EvaluatorError, build
 from apprentice.messages import Source
@@ -113,7 +114,7 @@ def _inferred(task: str, file: Path, rows: dict[int, Recorded]) -> TaskSettings:
 def _simulation(settings: TaskSettings, seed: int, interval: float, max_remote_calls: int | None) -> Simulation:
     def train(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], version: int) -> Student:
         sentences = settings.local.base_model if settings.local.backend == "embedded" else None
-        return Student.fit(inputs, outputs, settings.output_schema, seed=seed + version, sentences=sentences)
+        return Student.fit(inputs, outputs, settings.output_schema, seed + version, scores(settings), sentences)
 
     try:
         return Simulation(

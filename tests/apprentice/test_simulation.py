@@ -1,7 +1,7 @@
 """The simulation decides as the service does, peeks at nothing, and never passes an allowance."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -39,6 +39,8 @@ class Guess:
 
 class Memory:
     """Knows the kinds it has seen, and is sure of them; of all others it says `unknown`, and is not."""
+
+    rehearsal: Sequence[tuple[int, float, float]] = ()
 
     def __init__(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         self.labels = {input["kind"]: output["label"] for input, output in zip(inputs, outputs, strict=True)}

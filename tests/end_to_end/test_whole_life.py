@@ -24,7 +24,7 @@ from workers.worker import worker
 # The first run on a machine builds the servers.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 AT_ONCE = 8
 BASE = "tiny-for-a-whole-life"
 

@@ -15,6 +15,8 @@ from activities.remote.rule import choose
 from apprentice.messages import ForceRemote, Phase, Resume, TaskResult, TaskStatus
 from client import Apprentice
 
+# For what takes seconds: a training gives way to all else, and a machine can be busy.
+PATIENCE = 240.0
 CATEGORIES = ("billing", "shipping", "account")
 KINDS = (("fee", "bill"), ("box", "van"), ("pin", "key"))
 """Words of one kind go together in a ticket. Short: the longer a word, the less the simulated teacher cares."""
@@ -64,7 +66,7 @@ def _reference(number: int) -> str:
 
 
 async def send(
-    apprentice: Apprentice, task: str, inputs: Sequence[dict[str, Any]], *, at_once: int = 20, deadline: float = 120
+    apprentice: Apprentice, task: str, inputs: Sequence[dict[str, Any]], *, at_once: int = 20, deadline: float = PATIENCE
 ) -> list[TaskResult]:
     """All answers, `at_once` requests in flight."""
     slots = asyncio.Semaphore(at_once)
@@ -85,7 +87,7 @@ async def teach(apprentice: Apprentice, task: str, inputs: Sequence[dict[str, An
 
 
 async def until(
-    apprentice: Apprentice, task: str, met: Callable[[TaskStatus], bool], seconds: float = 90
+    apprentice: Apprentice, task: str, met: Callable[[TaskStatus], bool], seconds: float = PATIENCE
 ) -> TaskStatus:
     """The status once it is so. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
@@ -94,7 +96,7 @@ async def until(
         return status
 
 
-async def settled(apprentice: Apprentice, task: str, fine_tunes: int = 1, seconds: float = 90) -> TaskStatus:
+async def settled(apprentice: Apprentice, task: str, fine_tunes: int = 1, seconds: float = PATIENCE) -> TaskStatus:
     """The status once no fine-tune runs and `fine_tunes` have ended. Raises TimeoutError."""
     return await until(
         apprentice, task, lambda status: status.training is None and len(status.versions) >= fine_tunes, seconds

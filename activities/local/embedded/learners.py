@@ -45,9 +45,9 @@ class Vectorizer:
         """Columns and values of one document: (1 + log count) * idf, scaled to unit length."""
         counts = Counter(map(self.vocabulary.get, self._terms(document)))
         del counts[None]
-        columns: npt.NDArray[np.int32] = np.fromiter(counts, np.int32, len(counts))
+        columns = np.fromiter(counts, np.int32, len(counts))
         values = (1.0 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))) * self.idf[columns]
-        return columns, np.asarray(values / (np.sqrt(values @ values) or 1.0), dtype=np.float32)
+        return columns, np.asarray(values / (np.sqrt(values @ values) or 1.0), np.float32)
 
     @cached_property
     def _terms(self) -> Callable[[str], list[str]]:

@@ -26,7 +26,7 @@ ENOUGH = 1500
 """Predictions that a confidence is fitted on. With more rows there are more folds, of which only so many are answered
 as make these: calibrating then costs less than the training itself, not twice as much."""
 
-type Agreement = Callable[[dict[str, Any], dict[str, Any]], bool]
+type Scores = Callable[[dict[str, Any], dict[str, Any]], float]
 
 
 class UnreadableModel(ValueError):
@@ -49,6 +49,8 @@ class Student:
     ensemble: Ensemble
     calibrator: Calibrator
     examples: int
+    rehearsal: tuple[tuple[int, float, float], ...] = ()
+    """Of answers to its own examples by students that had not seen them: row, score and confidence."""
 
     @classmethod
     def fit(
@@ -57,15 +59,15 @@ class Student:
         outputs: list[dict[str, Any]],
         output_schema: dict[str, Any],
         seed: int = 0,
-        agrees: Agreement | None = None,
+        scores: Scores | None = None,
         sentences: str | None = None,
     ) -> "Student":
         """Learn `outputs[i]` from `inputs[i]`. The same data and seed give the same student.
 
-        `agrees(student, teacher)` says when two whole outputs count as the same, for the confidence; by default every
-        field must be equal. `sentences` is the name or folder of a sentence model of this machine, whose vectors are
-        used if they help on the training part. Raises ValueError without examples, or for a type that the schema
-        language lacks; NoSentenceModel.
+        `scores(student, teacher)` says how well two whole outputs agree, in [0, 1]; by default every field must be
+        equal. The confidence is that they agree fully. `sentences` is the name or folder of a sentence model of this
+        machine, whose vectors are used if they help on the training part. Raises ValueError without examples, or for a
+        type that the schema language lacks; NoSentenceModel.
         """
         if not inputs or len(inputs) != len(outputs):
             raise ValueError(
@@ -78,8 +80,8 @@ class Student:
         if dimensions := encoder.features.dimensions:
             encoder, rows = encoder.narrowed(rows, *plan.describes_best(rows, columns, dimensions, seed))
         ensemble = Ensemble.fit(plan.tried(rows, columns, seed), rows, columns, seed)
-        calibrator = _calibrate(ensemble, rows, columns, outputs, seed, agrees)
-        return cls(encoder, ensemble, calibrator, len(inputs))
+        calibrator, rehearsal = _calibrate(ensemble, rows, columns, outputs, seed, scores)
+        return cls(encoder, ensemble, calibrator, len(inputs), rehearsal)
 
     def predict(self, data: dict[str, Any]) -> Prediction:
         """Answer one input; about 1 ms for a short text."""
@@ -145,8 +147,8 @@ def _calibrate(
     columns: list[list[Any]],
     outputs: list[dict[str, Any]],
     seed: int,
-    agrees: Agreement | None,
-) -> Calibrator:
+    scores: Scores | None,
+) -> tuple[Calibrator, tuple[tuple[int, float, float], ...]]:
     answered, values, evidence = _out_of_fold(ensemble, rows, columns, seed)
     correct = np.array(
         [
@@ -157,15 +159,19 @@ def _calibrate(
     ).reshape(len(answered), -1)
     if correct.shape[1] == 0:
         correct = np.ones((len(answered), 1), dtype=bool)
-    agreed = correct.all(axis=1)
-    if agrees:
+    scored = correct.all(axis=1).astype(np.float64)
+    if scores:
         fields = list(ensemble.plan.leaves)
-        agreed = np.array(
-            [agrees(assemble(fields, value), outputs[row]) for row, value in zip(answered, values, strict=True)]
+        scored = np.array(
+            [scores(assemble(fields, value), outputs[row]) for row, value in zip(answered, values, strict=True)]
         )
+    agreed = scored >= 1.0 - 1e-9
     if len(outputs) == 1:
-        correct, agreed, evidence = (np.vstack([part, part]) for part in (correct, agreed, evidence))
-    return Calibrator.fit(evidence, correct, agreed.reshape(-1))
+        correct, agreed, proof = (np.vstack([part, part]) for part in (correct, agreed, evidence))
+        return Calibrator.fit(proof, correct, agreed.reshape(-1)), ()
+    calibrator = Calibrator.fit(evidence, correct, agreed)
+    sure = calibrator.confidence(evidence)
+    return calibrator, tuple(zip(answered.tolist(), scored.tolist(), sure.tolist(), strict=True))
 
 
 def _out_of_fold(

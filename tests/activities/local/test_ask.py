@@ -13,6 +13,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.local.ask import AskLocal
 from activities.local.embedded.student import Student
+from activities.local.familiarity import write_profile
 from activities.local.model import (
     BadAnswer,
     LocalError,
@@ -90,6 +91,16 @@ async def test_a_remote_answer_of_the_same_admission_is_not_mistaken_for_the_loc
     local = await ask(store, settings, "first", serves=False)
     assert local.answer.source is Source.LOCAL
     assert not local.replayed
+
+
+async def test_the_answer_says_how_new_the_input_is_to_the_version(store: Store, settings: TaskSettings) -> None:
+    assert (await ask(store, settings, "first", serves=False)).answer.novelty is None  # an older version
+    write_profile(version_dir(settings, 1), [({"text": "x"}, {"category": "a"})] * 9)
+    known = (await ask(store, settings, "first", serves=False)).answer.novelty
+    new = (await ask(store, settings, "first", serves=False, text="unheard of")).answer.novelty
+    assert known is not None
+    assert new is not None
+    assert known < 0.5 < new
 
 
 async def test_a_request_that_comes_again_gets_what_was_served_before(store: Store, settings: TaskSettings) -> None:

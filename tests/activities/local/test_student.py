@@ -275,7 +275,7 @@ def test_a_teacher_that_writes_what_it_cut_out_in_its_own_way_is_followed(form: 
 
 def test_the_middle_of_a_range_and_the_length_of_a_list_are_told() -> None:
     rng = random.Random(0)
-    inputs = [{"size": rng.uniform(0, 100), "items": ["x"] * rng.randint(0, 30)} for _ in range(600)]
+    inputs: list[Data] = [{"size": rng.uniform(0, 100), "items": ["x"] * rng.randint(0, 30)} for _ in range(600)]
     outputs = [{"middle": 30 < data["size"] < 60, "many": len(data["items"]) > 12} for data in inputs]
     student = Student.fit(inputs[:400], outputs[:400], {"middle": "bool", "many": "bool"})
     answers = [prediction.output for prediction in student.predict_many(inputs[400:])]

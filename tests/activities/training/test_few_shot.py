@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from activities.local.familiarity import read_profile
 from activities.local.model import version_dir
 from activities.training import TrainingLost, few_shot
 from activities.training.few_shot import FewShot
@@ -73,6 +74,9 @@ async def test_a_version_is_the_base_model_and_rows_of_the_training_set(settings
     assert len(made.examples) == settings.local.few_shot_examples
     assert all(one.model_dump() in rows for one in made.examples)
     assert TRAINING_RUNNERS["few_shot"] is FewShot
+    profile = read_profile(version_dir(settings, 1))  # of all rows, not of the few that are shown
+    assert profile is not None
+    assert profile.inputs == len(rows)
 
 
 async def test_starting_again_trains_once_and_another_version_sees_other_examples(

@@ -28,7 +28,7 @@ def cli(tmp_path: Path) -> Cli:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
