@@ -1,6 +1,7 @@
 """Why a task is where it is and what would move it, in one sentence."""
 
 from apprentice import outage
+from apprentice.allowance import overview as allowance
 from apprentice.messages import Interval, Phase, Promise
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.schedule import batch, new_examples
@@ -17,6 +18,8 @@ def explain(
         return f"an operator sends everything to the remote model{until}"
     if state.health.outage is not None:
         return f"{outage.words(state.health.outage)}; requests go to the remote model within budget"
+    if words := allowance.explain(state, settings):
+        return words
     match state.phase:
         case Phase.COLLECTING:
             return _collecting(state, settings)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from apprentice import gold, opinions, routing, troubles
 from apprentice.accounting import Accounts
+from apprentice.allowance import overview as allowance
 from apprentice.confidence import window
 from apprentice.explanation import explain
 from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
@@ -32,11 +33,12 @@ def status(
         correlation=correlation,
         promise=promised,
         trend=window.trend(state.window),
-        sampling_rate=0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate,
+        sampling_rate=_sampling_rate(state, settings),
         forced_remote=forced,
         forced_until=state.forced_until if forced else None,
         currency=settings.budget.currency,
         caps=accounts.budget.status(now),
+        allowance=allowance.status(accounts.budget, now),
         unknown=accounts.unknown(),
         frozen=accounts.frozen,
         outage=state.health.outage,
@@ -50,6 +52,12 @@ def status(
         days=list(state.ledger.days.values()),
         **{name: getattr(state, name) for name in COPIED},
     )
+
+
+def _sampling_rate(state: LifecycleState, settings: TaskSettings) -> float:
+    if settings.allowance.remote_calls is not None and state.allowance is not None and state.version is not None:
+        return 0.0 if state.coaching_paused else state.allowance.rate
+    return 0.0 if state.coaching_paused and state.phase is Phase.AUTONOMOUS else state.rate
 
 
 def point(state: LifecycleState, correlation: Interval | None, now: datetime) -> HistoryPoint:

@@ -42,9 +42,7 @@ class CallBudget(Budget):
         state, key = self.state, self.key(now)
         if state.key == key:
             return False
-        if state.key and state.since is not None:
-            state.pace = state.requests / max((now - state.since).total_seconds(), 1.0)
-        state.key, state.taken, state.requests, state.since = key, 0, 0, now
+        state.key, state.taken = key, 0
         return True
 
     def has_room(self, amount: Decimal, now: datetime, share: Decimal = Decimal(1)) -> bool:

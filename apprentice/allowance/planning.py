@@ -24,6 +24,8 @@ errors served differ by some 2%, so it is not worth estimating from a handful of
 STEPS = 12
 ROUNDS = 4
 BISECTIONS = 14
+TINY = 1e-6
+"""Below it lies every price: at that, even what is certain is bought."""
 
 
 class _Path(NamedTuple):
@@ -121,7 +123,7 @@ class _Flow:
             limits = ((price - value) / scale for value, scale in zip(values, learnt, strict=True))
             return [1.0 if limit < 0 else bisect_left(self.falling, -limit) / self.size for limit in limits]
 
-        low, high = 0.0, 1.0 + values[0]
+        low, high = -TINY, 1.0 + values[0]
         for _ in range(BISECTIONS):
             price = (low + high) / 2
             low, high = (price, high) if sum(bought(price)) * self.step > self.plan.calls else (low, price)

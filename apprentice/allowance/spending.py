@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from apprentice.accounting import Accounts
+from apprentice.allowance import arrivals
 from apprentice.allowance.counting import CallBudget
 from apprentice.allowance.planning import Plan
 from apprentice.allowance.state import AllowanceState
@@ -23,8 +24,7 @@ CARRIED = 32
 """Of the confidences of another version: what a new one begins with, until its own take their place."""
 FIRST_PLANS = 8
 PLAN_EVERY = 50
-MEMORY = 0.25
-"""For what share of a period the pace of the last one counts."""
+LAST_PLANS = 10
 
 
 class Spending:
@@ -66,7 +66,7 @@ class Spending:
             return
         budget.roll(now)
         plan = budget.state
-        plan.requests += 1
+        arrivals.note(plan, now, budget.resets(now))
         if local is None or local.version is None or local.version != self._accounts.state.version:
             return
         self._renew(plan)
@@ -82,7 +82,8 @@ class Spending:
         plan = budget.state
         begun = budget.roll(now)
         renewed = self._renew(plan)
-        interval = min(PLAN_EVERY, max(FIRST_PLANS, plan.seen))
+        left = arrivals.left(plan, now, budget.resets(now))
+        interval = min(PLAN_EVERY, max(FIRST_PLANS, plan.seen), max(1.0, left / LAST_PLANS))
         if begun or renewed or plan.planned < 0 or plan.seen - plan.planned >= interval:
             self._plan(budget, now)
 
@@ -99,7 +100,7 @@ class Spending:
 
     def _plan(self, budget: CallBudget, now: datetime) -> None:
         plan, state = budget.state, self._accounts.state
-        calls, requests = budget.left(now), requests_left(budget, now)
+        calls, requests = budget.left(now), arrivals.left(plan, now, budget.resets(now))
         plan.planned = plan.seen
         even = min(1.0, calls / requests)
         if not plan.sure:
@@ -114,18 +115,6 @@ class Spending:
         ).share()
         plan.defer_below, coin = threshold(plan.sure, share)
         plan.rate = max(coin, min(1.0, EXPLORED * even))
-
-
-def requests_left(budget: CallBudget, now: datetime) -> float:
-    """How many requests, at least 1, are to be expected until the allowance begins anew, or the recording ends."""
-    state, resets = budget.state, budget.resets(now)
-    if state.horizon is not None or resets is None:
-        return max(1.0, (state.horizon or 0) - state.requests)
-    since = state.since or now
-    passed, left = (now - since).total_seconds(), (resets - now).total_seconds()
-    known = 0.0 if state.pace is None else MEMORY * (passed + left)
-    came = state.requests + known * (state.pace or 0.0)
-    return max(1.0, came / max(passed + known, 1.0) * left)
 
 
 def threshold(sure: Sequence[float], share: float) -> tuple[float, float]:

@@ -116,3 +116,8 @@ def batch(task: TaskSettings, around: Surroundings) -> Found:
             f"the provider {remote.provider} has no batch API that apprentice speaks (those that have: "
             f"{', '.join(batching.PROVIDERS)}); leave it out",
         )
+    if remote.batch and task.allowance.remote_calls is not None:
+        yield (
+            ("remote", "batch"),
+            "does not go with an `allowance`: each of its calls serves a request and teaches at once; leave one out",
+        )

@@ -75,6 +75,7 @@ from apprentice.messages.requests import (
     Trouble,
 )
 from apprentice.messages.status import (
+    AllowanceStatus,
     DaySpend,
     GoldStatus,
     HistoryPoint,
@@ -92,6 +93,7 @@ __all__ = [
     "Action",
     "Alert",
     "AlertKind",
+    "AllowanceStatus",
     "Answer",
     "ApplySettings",
     "AskOpinion",

@@ -156,6 +156,19 @@ class TeacherError(Message):
     if_independent: Interval
 
 
+class AllowanceStatus(Message):
+    """An allowance of remote calls: `taken` never passes `calls`; at `resets` it begins anew (None: never).
+
+    Answers of the local model that are less sure than `defer_below` go to the remote one; None while there is no local
+    model.
+    """
+
+    calls: int
+    taken: int
+    resets: datetime | None = None
+    defer_below: Score | None = None
+
+
 class TaskStatus(Message):
     """All there is to know about a task at one moment. `explanation` says why it is where it is, in a sentence.
 
@@ -203,6 +216,7 @@ class TaskStatus(Message):
     batch: BatchStatus = BatchStatus()
     local_cost: Money = Decimal(0)
     outage: Outage | None = None
+    allowance: AllowanceStatus | None = None
 
     @property
     def local_share(self) -> float:

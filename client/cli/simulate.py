@@ -47,7 +47,7 @@ def simulate(
         Path | None, typer.Option("--output", "-o", metavar="OUT.jsonl", help="One row a request: who answered, what.")
     ] = None,
     max_remote_calls: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Then the local model serves alone, however unsure.")
+        int | None, typer.Option(metavar="N", min=0, help="An allowance for all of it, spent where it does most good.")
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the spot checks and of training.")] = 0,
     interval: Annotated[

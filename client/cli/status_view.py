@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.messages import BatchStatus, Interval, Lease, Phase, TaskStatus
+from apprentice.messages import AllowanceStatus, BatchStatus, Interval, Lease, Phase, TaskStatus
 from client.cli import gold_view
 
 PHASE_STYLES = {Phase.COLLECTING: "yellow", Phase.COACHING: "cyan", Phase.AUTONOMOUS: "green"}
@@ -103,6 +103,12 @@ def _facts(status: TaskStatus) -> RenderableType:
     return Padding(table, (1, 0), expand=False)
 
 
+def _allowance(one: AllowanceStatus) -> str:
+    resets = f", anew at {moment(one.resets)}" if one.resets else ""
+    unsure = f"; below {one.defer_below:.2f} sure it asks" if one.defer_below is not None else ""
+    return f"{one.taken:,} of {one.calls:,} remote calls taken{resets}{unsure}"
+
+
 def _batches(status: TaskStatus) -> str:
     batch = status.batch
     lost = f", {batch.unusable:,} unusable, {batch.failed:,} failed" if batch.unusable or batch.failed else ""
@@ -121,6 +127,8 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         f"{status.requests:,}: {share}, {status.deferred:,} deferred, {status.degraded:,} degraded, "
         + (f"{status.failed:,} failed"),
     )
+    if status.allowance:
+        yield "allowance", _allowance(status.allowance)
     if status.copied:
         yield "copied", f"{status.copied:,} answers of other requests with the same input, at no cost"
     for one in status.troubled:

@@ -344,6 +344,10 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
             "remote: {provider: openai_compatible, model: gpt-4o, base_url: 'http://host/v1', batch: true}",
             "tasks[0].remote.batch: the provider openai_compatible has no batch API",
         ),
+        (
+            "remote: {provider: openai, model: gpt-4o, batch: true}\nallowance: {remote_calls: 100}",
+            "tasks[0].remote.batch: does not go with an `allowance`",
+        ),
         ("remote: {batch_every: 0s}", "tasks[0].remote.batch_every: must be greater than"),
         ("remote: {batch_size: 0}", "tasks[0].remote.batch_size: must be greater than"),
         ("remote: {base_url: 'http://host/v1'}", "remote.base_url: has no effect with simulated"),

@@ -16,6 +16,7 @@ from apprentice.duplicates import fingerprint
 from apprentice.evaluators import build
 from apprentice.messages import Phase, Source, Split
 from apprentice.settings import (
+    AllowanceSettings,
     BudgetSettings,
     ConfidenceThresholds,
     LocalSettings,
@@ -159,15 +160,38 @@ def test_remote_calls_never_pass_the_allowance(calls: int, seed: int, delay: int
     assert run.forecast.requests == 500
 
 
-@pytest.mark.parametrize("calls", [10, 49, 60])
+@pytest.mark.parametrize("calls", [10, 49, 60, 250])
 def test_when_the_allowance_is_spent_the_local_model_learns_from_all_of_it_and_serves_the_rest(calls: int) -> None:
     run, used = Run(traffic(500), max_remote_calls=calls), task()
     assert run.forecast.failed == 0
-    assert [row.served_by for row in run.served] == [Source.REMOTE] * calls + [Source.LOCAL] * (500 - calls)
-    assert all(row.degraded for row in run.served[calls:])
-    hashes = [fingerprint(row.input) for row in traffic(calls)]
+    first, remote = min(calls, 50), [row.served_by is Source.REMOTE for row in run.served]
+    assert all(remote[:first])
+    assert sum(remote) == calls
+    hashes = [fingerprint(row.input) for row, asked in zip(traffic(500), remote, strict=True) if asked]
     trained = [one for one in hashes if split(one, used.holdout_salt, used.local.holdout_fraction) is Split.TRAIN]
-    assert run.trained[-1].inputs == trained
+    unlearnt = len(trained) - len(run.trained[-1].inputs)
+    assert run.trained[-1].inputs == trained[: len(trained) - unlearnt]
+    assert unlearnt <= 0.05 * len(trained)
+
+
+def test_what_a_version_answers_without_proof_is_degraded() -> None:
+    run = Run(traffic(500), max_remote_calls=10)
+    assert all(row.degraded for row in run.served[10:])
+
+
+def test_an_allowance_for_more_than_there_is_buys_everything() -> None:
+    run = Run(traffic(200), max_remote_calls=1000)
+    assert len(run.remote) == 200
+
+
+def test_an_allowance_of_the_settings_begins_anew_each_day() -> None:
+    used = task(allowance=AllowanceSettings(remote_calls=60))
+    run = Run(traffic(300), used, seconds_between_requests=864.0)
+    days = [run.served[day : day + 100] for day in (0, 100, 200)]
+    bought = [sum(row.served_by is Source.REMOTE for row in day) for day in days]
+    assert max(bought) <= 60
+    assert min(bought) >= 50
+    assert run.forecast.failed == 0
 
 
 def test_an_allowance_too_small_to_learn_from_ends_in_errors_by_name() -> None:
