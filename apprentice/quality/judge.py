@@ -55,14 +55,21 @@ class Judge:
             self._others = str(change)
         return change is not None
 
+    def see_unusable(self, version: int | None) -> None:
+        """What the local model wrote does not even fit: a request that it will not serve, whatever is proven."""
+        state = self._accounts.state
+        if state.evidence is not None and version == state.version:
+            state.evidence.ladder.see(None)
+
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
         assert state.evidence is not None  # there is a version
-        if fair:
-            self._keep([*state.window, *comparisons])
         for comparison in comparisons:
-            serves = state.phase is Phase.AUTONOMOUS and (comparison.confidence or 0.0) >= state.defer_below
+            if fair:
+                self._keep([*state.window, comparison])
+            sure = (comparison.confidence or 0.0) >= state.defer_below
+            serves = sure if state.phase is Phase.AUTONOMOUS else None
             if change := state.evidence.learn(comparison, fair=fair, serves=serves):
                 self._fell = str(change)
                 self._begin_again(change.ago)
@@ -146,8 +153,8 @@ class Judge:
         state = self._accounts.state
         suspicion = state.evidence.suspicion if state.evidence else 0.0
         certainty = min(1.0, best.excess / CERTAIN) * (1.0 - suspicion) if best else -1.0
-        gone = best is None or state.defer_below < best.confidence
-        if gone or sampling.moved(certainty, state.rate_anchor, self._accounts.settings.sampling):
+        other = best is None or state.defer_below != best.confidence
+        if other or sampling.moved(certainty, state.rate_anchor, self._accounts.settings.sampling):
             state.rate = self._rate(best) ** (1.0 - suspicion) if best else 1.0
             state.defer_below = best.confidence if best else 1.0
             state.rate_anchor = certainty

@@ -21,13 +21,17 @@ def scores(world: World) -> list[float]:
     return [comparison.score for comparison in world.brain.state.window]
 
 
-def test_a_model_that_writes_what_fits_half_of_the_time_does_not_get_to_serve() -> None:
+def test_a_model_that_writes_what_fits_half_of_the_time_does_not_get_to_serve_everything() -> None:
+    """What fits is right, so that much may be served, and no more is promised."""
     world = World(coached())
     for number in range(1000, 1100):
         world.send()
         unusable(world, number)
-    assert world.brain.state.phase is Phase.COACHING
-    correlation = world.brain.status(T0).correlation
+    status = world.brain.status(T0)
+    assert status.phase is Phase.AUTONOMOUS
+    assert status.promise.threshold
+    assert status.promise.share == 0.5
+    correlation = status.correlation
     assert correlation is not None
     assert correlation.mean == 0.5
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from apprentice.before_0_4.phases import next_phase
 from apprentice.confidence.interval import wilson
 from apprentice.messages import Interval, Phase
-from apprentice.before_0_4.phases import next_phase
 from apprentice.settings import ConfidenceThresholds
 
 THRESHOLDS = ConfidenceThresholds()
