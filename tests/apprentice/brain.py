@@ -14,6 +14,7 @@ from apprentice.messages import (
     Comparison,
     FineTuneOutcome,
     Phase,
+    Promise,
     RaiseAlert,
     RequestOutcome,
     Route,
@@ -153,6 +154,13 @@ class World:
         """Share of the locally served answers that were right."""
         served = [score for route, score in zip(self.routes, self.scores, strict=True) if not route.remote]
         return sum(served) / len(served)
+
+
+def promised(brain: Lifecycle, now: datetime = T0) -> Promise:
+    """What status says of the promise on quality."""
+    promise = brain.status(now).promise
+    assert promise is not None
+    return promise
 
 
 def coached(settings: TaskSettings | None = None, *, release: Release = TODAY, **state: object) -> Lifecycle:

@@ -13,7 +13,7 @@ from apprentice.explanation import explain
 from apprentice.messages import Phase, Promise, VersionStatus
 from apprentice.settings import QualitySettings
 from apprentice.state import LifecycleState
-from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, task_settings
+from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, promised, task_settings
 
 SETTINGS = task_settings()
 AUTONOMOUS: dict[str, Any] = {"phase": 3, "version": 2, "rate": 0.02, "defer_below": 0.0}
@@ -203,6 +203,6 @@ def test_a_proof_that_waits_for_a_stricter_one_is_in_sight(scope: Literal["local
     settings = task_settings(quality=QualitySettings(scope=scope))
     world = World(coached(settings), agrees=lambda confidence: 0.93, confidence=lambda rng: 0.5)
     world.send(12)
-    promise = world.brain.status(world.now).promise
+    promise = promised(world.brain)
     assert promise.needed
     assert promise.next_share == 1.0

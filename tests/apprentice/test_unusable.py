@@ -4,7 +4,7 @@ import pytest
 
 from apprentice.messages import Phase, RequestOutcome, RouteReason
 from apprentice.release import Release
-from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, remote_answer, request
+from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, promised, remote_answer, request
 
 
 def unusable(world: World, number: int, coin: float = 0.0, error: str = "BadAnswer") -> None:
@@ -29,11 +29,10 @@ def test_a_model_that_writes_what_fits_half_of_the_time_does_not_get_to_serve_ev
         unusable(world, number)
     status = world.brain.status(T0)
     assert status.phase is Phase.AUTONOMOUS
-    assert status.promise.threshold
-    assert status.promise.share == 0.5
-    correlation = status.correlation
-    assert correlation is not None
-    assert correlation.mean == 0.5
+    assert promised(world.brain).threshold
+    assert promised(world.brain).share == 0.5
+    assert status.correlation is not None
+    assert status.correlation.mean <= 0.5
 
 
 def test_a_spot_check_whose_local_answer_cannot_be_used_counts_against_the_model() -> None:

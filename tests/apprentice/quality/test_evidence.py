@@ -114,3 +114,12 @@ def test_the_threshold_follows_the_proof_at_once_even_where_certainty_stays_the_
     brain.state.defer_below = 0.97  # as if only the surest had been proven, as certainly
     brain.judge.judge(T0)
     assert brain.state.defer_below == 0.94
+
+
+def test_a_target_of_nothing_is_refused_and_one_of_everything_is_never_proven() -> None:
+    """There is nothing to prove, and nothing to bet."""
+    with pytest.raises(ValueError, match="greater than 0"):
+        QualitySettings(target=0.0)
+    perfect = task_settings(quality=QualitySettings(target=1.0))
+    found = rungs(Evidence.of(comparisons(*[1.0] * 200, confidence=0.9), perfect))
+    assert not any(rung.proven for rung in found.values())

@@ -8,7 +8,7 @@ from apprentice.lifecycle import Lifecycle
 from apprentice.messages import AlertKind, ApplySettings, ForceRemote, PauseCoaching, Phase, Resume, Retrain
 from apprentice.settings import QualitySettings, SamplingSettings
 from apprentice.state import LifecycleState
-from tests.apprentice.brain import NEVER, T0, World, autonomous, coached, comparisons, request, task_settings
+from tests.apprentice.brain import NEVER, T0, World, autonomous, coached, comparisons, promised, request, task_settings
 
 SETTINGS = task_settings(local=NEVER)
 
@@ -133,9 +133,9 @@ def test_another_target_is_proven_anew_from_the_window() -> None:
     assert brain.state.evidence is not None
     assert (brain.state.evidence.target, brain.state.evidence.agreement.n) == (0.95, 100)
     assert brain.admit(request(10**6), 0.999, T0).remote
-    assert brain.status(T0).promise.threshold is None
+    assert promised(brain).threshold is None
     brain.operate(ApplySettings(settings=SETTINGS), T0)
-    assert brain.status(T0).promise.threshold is not None
+    assert promised(brain).threshold is not None
 
 
 def test_a_state_of_an_earlier_release_is_proven_from_its_window() -> None:

@@ -97,7 +97,7 @@ def wait(agreement: float, scope: Scope, seed: int, most: int = 3000) -> int:
     return most
 
 
-@pytest.mark.parametrize(("agreement", "median"), [(1.0, 40), (0.95, 160), (0.92, 420)])
+@pytest.mark.parametrize(("agreement", "median"), [(1.0, 40), (0.95, 100), (0.92, 220)])
 def test_a_good_model_is_proven_soon(agreement: float, median: int) -> None:
     waits = sorted(wait(agreement, "local", seed) for seed in range(9))
     assert waits[4] <= median
