@@ -6,15 +6,7 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import (
-    batching,
-    opinions,
-    overview,
-    rollback,
-    routing,
-    schedule,
-    troubles,
-)
+from apprentice import batching, opinions, overview, rollback, routing, schedule, troubles
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
 from apprentice.before_0_4.judge import Judge as JudgeBefore
