@@ -282,7 +282,7 @@ def test_a_task_goes_through_the_phases_without_a_hand_on_it() -> None:
         world.send(50)
         if world.brain.state.training:
             world.end_fine_tune(comparisons(*[1.0] * 97, 0.0, 0.0, 0.0, version=world.brain.state.training))
-    assert world.brain.state.phase is Phase.AUTONOMOUS
+    assert world.brain.status(world.now).phase is Phase.AUTONOMOUS
     assert world.brain.state.rate < 0.3
     assert world.brain.state.local > 1500
 
