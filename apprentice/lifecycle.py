@@ -6,16 +6,7 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import (
-    batching,
-    gold,
-    opinions,
-    overview,
-    rollback,
-    routing,
-    schedule,
-    troubles,
-)
+from apprentice import batching, gold, opinions, overview, rollback, routing, schedule, troubles
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
 from apprentice.allowance.spending import Spending
@@ -198,9 +189,11 @@ class Lifecycle:
         seen = outcome.local is not None and self.judge.see(outcome.local)
         if outcome.score is not None and route is not None and outcome.local is not None:
             self._compared(outcome.score, route, outcome.local.confidence, outcome.local.version)
+        if outcome.local_error == "BadAnswer" and route is not None:
+            self.judge.see_unusable(route.version)
         unusable = self.accounts.release >= Release.V0_3 and outcome.unusable
         if unusable and route is not None:
-            self._compared(0.0, route, None, route.version)
+            self._compared(0.0, route, None, route.version, by_coin=True)
         scored = outcome.score is not None or unusable or seen
         actions = self.judge.judge(now) if scored or outcome.example is not None else []
         starved = route is not None and route.reason is RouteReason.BUDGET
@@ -211,15 +204,21 @@ class Lifecycle:
         answered = (remote.provider, remote.model) if remote and remote.provider else None
         return actions + self.alarms.providers(outcome.troubles, answered, now)
 
-    def _compared(self, score: float, route: Route, confidence: float | None, version: int | None) -> None:
+    def _compared(
+        self, score: float, route: Route, confidence: float | None, version: int | None, *, by_coin: bool = False
+    ) -> None:
+        """`by_coin`: another request like this would not have been compared, however unsure, had no coin chosen it."""
         if version is None or version != self.state.version:
             return  # a version that was replaced while it answered says nothing about its successor
-        propensity, weight = route.chance_of_comparison(confidence), route.weight(confidence)
+        propensity, weight = route.chance_of_comparison(confidence), 1.0 if by_coin else route.weight(confidence)
         comparison = Comparison(
             score=score, propensity=propensity, weight=weight or 1.0, confidence=confidence, version=version
         )
-        if route.fair or (route.reason is RouteReason.DEFERRED and weight):
-            self.judge.learn([comparison], fair=route.fair)
+        if route.fair:
+            self.judge.learn([comparison])
+        elif isinstance(self.judge, Judge) and route.reason is RouteReason.DEFERRED and weight:
+            # A coin that chose it for a check in a batch was tossed before it was seen to be too unsure to wait for it.
+            self.judge.learn([comparison], fair=route.later)
 
     def _batch(self, outcome: BatchOutcome, now: datetime) -> list[Action]:
         state, batches = self.state, self.state.batches

@@ -83,6 +83,9 @@ class Judge:
         """Nothing was concluded from an answer that was not compared."""
         return False
 
+    def see_unusable(self, version: int | None) -> None:
+        """Nor from one that did not fit."""
+
     def hear(self, answer: Answer) -> None:
         """Nor from what the remote model spoke of."""
 

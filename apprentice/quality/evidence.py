@@ -21,7 +21,7 @@ class Evidence(BaseModel):
     """Grows by one comparison at a time; small, however many there were.
 
     `agreement` is over all traffic, of fair comparisons. Of the watches, `course` looks for a fall of that agreement
-    from its own level, `served` for one of what is served locally below the target, `inputs` for other inputs than
+    from its own level, `served` for one of what the promise is about below the target, `inputs` for other inputs than
     before; `classes` are those of the answers that the version was taught (`apprentice.novelty`).
     """
 
@@ -40,8 +40,12 @@ class Evidence(BaseModel):
     def of(
         cls, comparisons: Sequence[Comparison], settings: TaskSettings, rehearsal: Sequence[tuple[float, float]] = ()
     ) -> "Evidence":
-        """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence)."""
-        confidences = [one.confidence for one in comparisons if one.confidence is not None]
+        """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence).
+
+        Each counts in full: a coin chose it, and those that were compared besides, which made up for the weight of an
+        unsure one, are not among them.
+        """
+        confidences = [one.confidence or 0.0 for one in comparisons]
         confidences += [confidence for _, confidence in rehearsal]
         scope = settings.quality.scope
         begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
@@ -50,7 +54,7 @@ class Evidence(BaseModel):
             begun.ladder.learn(Comparison(score=score, confidence=confidence, version=0), begun.target, scope)
         for one in comparisons:
             begun.ladder.see(one.confidence)
-            begun.ladder.learn(one, begun.target, scope)
+            begun.ladder.learn(one.model_copy(update={"weight": 1.0}), begun.target, scope)
             begun.agreement.add(one.score)
         begun.course.restart([one.score for one in comparisons])
         return begun
@@ -64,22 +68,25 @@ class Evidence(BaseModel):
         """Take in what the remote model said to a fair request; whether it is proven to speak of other things."""
         return self.inputs.compare(knows(self.classes, answer.output))
 
-    def learn(self, comparison: Comparison, *, fair: bool, serves: bool) -> Change | None:
+    def learn(self, comparison: Comparison, *, fair: bool, serves: bool | None = None) -> Change | None:
         """Take in one more comparison; whether it proves that the agreement fell from its level.
 
-        `fair`: a coin chose it before anyone looked at the request. `serves`: the answer was sure enough to be served.
+        `fair`: a coin chose it before anyone looked at the request. `serves`: whether the answer was sure enough to be
+        served; None where the remote model answers anyway.
         """
         self.ladder.learn(comparison, self.target, self.scope)
-        if serves:
-            self.served.learn(comparison.score, self.target)
         if not fair:
             return None
+        if serves:
+            self.served.learn(comparison.score, self.target)
+        elif serves is False and self.scope == "served":
+            self.served.learn(1.0, self.target)  # the remote model answers it
         self.agreement.add(comparison.score)
         return self.course.learn(comparison.score)
 
     @property
     def broken(self) -> bool:
-        """Whether it is proven that what is served locally has fallen below the target."""
+        """Whether what the promise is about is proven to have fallen below the target."""
         return self.served.broken()
 
     @property

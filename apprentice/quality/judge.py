@@ -16,7 +16,7 @@ from apprentice.messages import Action, AlertKind, Answer, Comparison, Interval,
 from apprentice.quality.evidence import Evidence
 from apprentice.quality.ladder import Rung
 
-LEAST_SHARE = 0.05
+LEAST_SHARE = 0.1
 """Of the requests: if no more could be served locally, a task is better off collecting."""
 CHECKS = 0.1
 """Of what unsureness costs, checks may cost as much: where most requests go to the remote model anyway, checking the
@@ -63,14 +63,21 @@ class Judge:
         if evidence is not None and (change := evidence.hear(answer)):
             self._others = str(change)
 
+    def see_unusable(self, version: int | None) -> None:
+        """What the local model wrote does not even fit: a request that it will not serve, whatever is proven."""
+        state = self._accounts.state
+        if state.evidence is not None and version == state.version:
+            state.evidence.ladder.see(None)
+
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
         assert state.evidence is not None  # there is a version
-        if fair:
-            self._keep([*state.window, *comparisons])
         for comparison in comparisons:
-            serves = state.phase is Phase.AUTONOMOUS and (comparison.confidence or 0.0) >= state.defer_below
+            if fair:
+                self._keep([*state.window, comparison])
+            sure = (comparison.confidence or 0.0) >= state.defer_below
+            serves = sure if state.phase is Phase.AUTONOMOUS else None
             if change := state.evidence.learn(comparison, fair=fair, serves=serves):
                 self._fell = str(change), change.after
                 self._begin_again(change.ago)
@@ -168,8 +175,8 @@ class Judge:
         state = self._accounts.state
         suspicion = state.evidence.suspicion if state.evidence else 0.0
         certainty = min(1.0, best.excess / CERTAIN) * (1.0 - suspicion) if best else -1.0
-        gone = best is None or state.defer_below < best.confidence
-        if gone or sampling.moved(certainty, state.rate_anchor, self._accounts.settings.sampling):
+        other = best is None or state.defer_below != best.confidence
+        if other or sampling.moved(certainty, state.rate_anchor, self._accounts.settings.sampling):
             state.rate = self._rate(best) ** (1.0 - suspicion) if best else 1.0
             state.defer_below = best.confidence if best else 1.0
             state.rate_anchor = certainty

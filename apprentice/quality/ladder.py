@@ -28,7 +28,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from apprentice.confidence.wealth import Wealth
+from apprentice.confidence.wealth import Wealth, proof
 from apprentice.messages import Comparison
 
 # From the laxest, which serves everything, to the strictest. Log-probabilities of language models crowd near 1.
@@ -74,7 +74,10 @@ class Ladder(BaseModel):
 
     @classmethod
     def begin(cls, confidences: Sequence[float], scope: Scope) -> "Ladder":
-        """Without a comparison. `confidences` are typical ones: no score decides where proofs may begin."""
+        """Without a comparison. `confidences` are typical ones: no score decides where proofs may begin.
+
+        Where the model says none they are 0: all of the error that may be made is for the one rung that counts.
+        """
         # In scope `served`, what serves less breaks the promise less: one sequence, from the strictest down.
         starts = STARTS if scope == "local" else STARTS[:0]
         places = [_reaching(share, confidences or RUNGS) for share in starts] or [len(RUNGS) - 1]
@@ -109,7 +112,7 @@ class Ladder(BaseModel):
             seen, weight = seen + self.seen[place], weight + self.weights[place]
             score += self.scores[place]
             level = (carried + self.starts[place]) * (1.0 - confidence)
-            required = -math.log(level) if level > 0 else math.inf
+            required = proof(level) if level > 0 else math.inf
             excess = self.wealth[place].log() - required
             carried = carried + self.starts[place] if excess >= 0.0 else 0.0
             agreement = score / weight if weight else None
@@ -118,10 +121,14 @@ class Ladder(BaseModel):
             found.append(Rung(RUNGS[place], seen / everything, agreement, excess))
         return found
 
-    def needed(self, rung: Rung, scope: Scope) -> int | None:
-        """About how many more comparisons, of any requests, prove a rung; None if it will never get there."""
+    def needed(self, rung: Rung, scope: Scope, confidence: float) -> int | None:
+        """About how many more comparisons, of any requests, prove a rung; None if it will never get there.
+
+        One whose turn has not come (`excess` is -inf) is taken to have been given all of the error that may be made.
+        """
         wealth = self.wealth[RUNGS.index(rung.confidence)]
-        more = wealth.needed(wealth.log() - rung.excess) if math.isfinite(rung.excess) else None
+        required = wealth.log() - rung.excess if math.isfinite(rung.excess) else proof(1.0 - confidence)
+        more = wealth.needed(required)
         if not more or scope == "served":
             return more
         return math.ceil(more / rung.share) if rung.share else None

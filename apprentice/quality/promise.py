@@ -1,5 +1,7 @@
 """How far the promise on quality is proven, for operators. Reading changes nothing."""
 
+import math
+
 from apprentice.messages import Promise
 from apprentice.quality.evidence import Evidence
 from apprentice.quality.ladder import Rung
@@ -15,7 +17,7 @@ def promise(state: LifecycleState, settings: TaskSettings) -> Promise:
     rungs = state.evidence.rungs(settings.quality.confidence) if state.evidence is not None else []
     serving = next((rung for rung in rungs if rung.proven and rung.confidence == state.defer_below), None)
     share = serving.share if serving else 0.0
-    nearest, needed = _nearest(state.evidence, rungs, share)
+    nearest, needed = _nearest(state.evidence, rungs, share, settings.quality.confidence)
     return Promise(
         target=settings.quality_target,
         confidence=settings.quality.confidence,
@@ -29,9 +31,19 @@ def promise(state: LifecycleState, settings: TaskSettings) -> Promise:
     )
 
 
-def _nearest(evidence: Evidence | None, rungs: list[Rung], share: float) -> tuple[Rung | None, int | None]:
+def _nearest(
+    evidence: Evidence | None, rungs: list[Rung], share: float, confidence: float
+) -> tuple[Rung | None, int | None]:
     """The rung that lets notably more be served and is proven soonest, and after how many more comparisons."""
-    more = [rung for rung in rungs if not rung.proven and rung.share >= share + WORTH]
-    waits = [(needed, rung) for rung in more if evidence and (needed := evidence.ladder.needed(rung, evidence.scope))]
+    if evidence is None:
+        return None, None
+    waits: list[tuple[int, Rung]] = []
+    turn: int | None = 0
+    for rung in rungs:
+        own = 0 if rung.proven else evidence.ladder.needed(rung, evidence.scope, confidence)
+        # One that was given no part of the error waits until the one above it is proven.
+        turn = own if math.isfinite(rung.excess) else None if own is None or turn is None else max(own, turn)
+        if turn and rung.share >= share + WORTH:
+            waits.append((turn, rung))
     needed, nearest = min(waits, key=lambda wait: wait[0], default=(None, None))
     return nearest, needed

@@ -42,7 +42,7 @@ class QualitySettings(Settings):
     """The promise on quality: how well what the caller gets agrees with the remote model."""
 
     target: Fraction | None = Field(
-        None, description="agreement that is promised; None is confidence_thresholds.phase2_to_phase3"
+        None, gt=0, description="agreement that is promised; None is confidence_thresholds.phase2_to_phase3"
     )
     confidence: float = Field(
         0.95,

@@ -14,6 +14,7 @@ from apprentice.messages import (
     Comparison,
     FineTuneOutcome,
     Phase,
+    Promise,
     RaiseAlert,
     RequestOutcome,
     Route,
@@ -24,11 +25,13 @@ from apprentice.messages import (
     TaskRequest,
     Validation,
 )
+from apprentice.release import TODAY, Release
 from apprentice.settings import (
     BudgetSettings,
     ConfidenceThresholds,
     LocalSettings,
     Price,
+    QualitySettings,
     RemoteSettings,
     SamplingSettings,
     TaskSettings,
@@ -46,6 +49,7 @@ def task_settings(
     local: LocalSettings | None = None,
     sampling: SamplingSettings | None = None,
     thresholds: ConfidenceThresholds | None = None,
+    quality: QualitySettings | None = None,
 ) -> TaskSettings:
     """Each remote call costs, and reserves, exactly `PRICE`."""
     return TaskSettings(
@@ -57,6 +61,7 @@ def task_settings(
         local=local or LocalSettings(),
         sampling=sampling or SamplingSettings(),
         confidence_thresholds=thresholds or ConfidenceThresholds(),
+        quality=quality or QualitySettings(),
     )
 
 
@@ -151,7 +156,14 @@ class World:
         return sum(served) / len(served)
 
 
-def coached(settings: TaskSettings | None = None, **state: object) -> Lifecycle:
+def promised(brain: Lifecycle, now: datetime = T0) -> Promise:
+    """What status says of the promise on quality."""
+    promise = brain.status(now).promise
+    assert promise is not None
+    return promise
+
+
+def coached(settings: TaskSettings | None = None, *, release: Release = TODAY, **state: object) -> Lifecycle:
     """A brain in phase 2: version 1 shadows the remote model, nothing is compared yet."""
     start: dict[str, object] = {
         "phase": Phase.COACHING,
@@ -161,12 +173,15 @@ def coached(settings: TaskSettings | None = None, **state: object) -> Lifecycle:
         "trained_examples": 1000,
         "trained_at": T0,
     }
-    return Lifecycle(settings or task_settings(local=NEVER), LifecycleState.model_validate(start | state))
+    held = LifecycleState.model_validate(start | state)
+    return Lifecycle(settings or task_settings(local=NEVER), held, release=release)
 
 
-def autonomous(compared: list[Comparison], settings: TaskSettings | None = None) -> Lifecycle:
+def autonomous(
+    compared: list[Comparison], settings: TaskSettings | None = None, *, release: Release = TODAY
+) -> Lifecycle:
     """A brain in phase 3 whose version 1 was just promoted with these hold-out comparisons."""
-    brain = coached(settings, version=None, training=1)
+    brain = coached(settings, release=release, version=None, training=1)
     brain.state.phase = Phase.AUTONOMOUS
     brain.observe(validated(1, compared), T0)
     return brain

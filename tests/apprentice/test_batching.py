@@ -166,8 +166,10 @@ def test_comparisons_from_before_a_fall_do_not_count_after_it() -> None:
     checks(brain, 4)
     brain.observe(outcome(1, answered=2, comparisons=comparisons(*[0.0] * 60)), T0)
     assert brain.state.phase is Phase.COACHING
+    before = list(brain.state.window)
     brain.observe(outcome(2, answered=2, comparisons=comparisons(1.0, 1.0)), T0)
-    assert brain.state.window == []
+    assert brain.state.window == before
+    assert all(one.score == 0.0 for one in before), "those that proved it, and none from before"
 
 
 def test_without_room_nothing_is_collected_and_the_answer_is_no_worse_for_it() -> None:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from apprentice.confidence.window import correlation
 from apprentice.explanation import explain
-from apprentice.messages import Phase, VersionStatus
+from apprentice.messages import Phase, Promise, VersionStatus
+from apprentice.settings import QualitySettings
 from apprentice.state import LifecycleState
-from tests.apprentice.brain import T0, World, autonomous, comparisons, task_settings
+from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, promised, task_settings
 
 SETTINGS = task_settings()
 AUTONOMOUS: dict[str, Any] = {"phase": 3, "version": 2, "rate": 0.02, "defer_below": 0.0}
@@ -21,9 +22,14 @@ REJECTED = {**ENDED, "state": "rejected", "reason": "hold-out agreement 0.300 on
 FAILED = {**ENDED, "state": "failed", "reason": "no memory"}
 
 
-def sentence(*scores: float, forced: bool = False, **state: Any) -> str:
+NOTHING = Promise(target=0.85, confidence=0.95, scope="local")
+PROVEN = NOTHING.model_copy(update={"threshold": 0.0, "share": 1.0, "agreement": 0.97})
+AHEAD: dict[str, Any] = {"next_share": 0.62, "next_agreement": 0.93, "needed": 340}
+
+
+def sentence(*scores: float, forced: bool = False, promise: Promise = NOTHING, **state: Any) -> str:
     held = LifecycleState.model_validate({**state, "window": comparisons(*scores)})
-    return explain(held, SETTINGS, correlation(held.window), forced=forced)
+    return explain(held, SETTINGS, correlation(held.window), promise, forced=forced)
 
 
 def test_it_says_how_many_examples_are_missing() -> None:
@@ -62,29 +68,54 @@ def test_it_says_why_there_is_no_model_and_when_it_is_tried_again(ended: dict[st
 def test_it_says_what_the_local_model_lacks_to_serve() -> None:
     coaching: dict[str, Any] = {"phase": 2, "version": 1}
     assert sentence(**coaching) == "version 1 shadows the remote model; no comparison yet"
-    assert sentence(*[1.0] * 19, **coaching).endswith("between 0.83 and 1.00; needs 1 more comparison to serve")
+    assert sentence(*[1.0] * 19, **coaching).endswith("correlation 1.00, at least 0.83; needs 1 more comparison")
+    ahead = NOTHING.model_copy(update=AHEAD)
+    assert sentence(*[1.0] * 83, *[0.0] * 17, promise=ahead, **coaching) == (
+        "version 1 shadows the remote model: correlation 0.83, at least 0.74; needs a lower bound of 0.85 on the "
+        "surest 62% of requests (agreement 0.93); about 340 more comparisons"
+    )
     assert sentence(*[1.0] * 16, *[0.0] * 4, **coaching).endswith(
-        "needs a correlation of 0.85 and a lower bound of 0.70 to serve"
+        "needs a lower bound of 0.85, which this version will not reach on any notable share; a better one may"
     )
 
 
+SERVES = "version 2 serves: all answers (100% of requests) are proven to agree at 0.85 or better, "
+
+
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "promise", "said"),
     [
-        ({}, "version 2 serves, 2.0% of requests are checked: "),
-        ({"rate": 1.0}, "version 2 may serve, but everything is still compared: "),
-        ({"defer_below": 1.0}, "the remote model answers, no answer of version 2 is sure enough yet: "),
-        ({"coaching_paused": True}, "version 2 serves unwatched, coaching is paused: "),
-        ({"coaching": True, "rate": 1.0}, "correlation fell below coaching_trigger 0.70, so everything is compared: "),
+        ({}, PROVEN, SERVES + "2.0% of them are checked; "),
+        ({"rate": 1.0}, PROVEN, SERVES + "but everything is still compared; "),
+        ({"coaching_paused": True}, PROVEN, "version 2 serves unwatched, coaching is paused: "),
+        (
+            {"defer_below": 0.4},
+            PROVEN.model_copy(update={"threshold": 0.4, "share": 0.6}),
+            "version 2 serves: answers at least 0.40 sure (60% of requests) are proven to agree at 0.85 or better, "
+            "2.0% of them are checked; ",
+        ),
+        (
+            {"defer_below": 0.4},
+            PROVEN.model_copy(update={"threshold": 0.4, "share": 0.6, "scope": "served"}),
+            "version 2 serves: everything served is proven to agree at 0.85 or better with answers at least 0.40 sure "
+            "served locally, 2.0% of them are checked; ",
+        ),
     ],
 )
-def test_it_says_who_serves_and_how_closely_it_is_watched(state: dict[str, Any], said: str) -> None:
-    assert sentence(*[1.0] * 100, **(AUTONOMOUS | state)) == said + "correlation 1.00, between 0.96 and 1.00"
+def test_it_says_who_serves_and_how_closely_it_is_watched(state: dict[str, Any], promise: Promise, said: str) -> None:
+    told = sentence(*[1.0] * 100, promise=promise, **(AUTONOMOUS | state))
+    assert told == said + "correlation 1.00, at least 0.96"
 
 
-def test_it_says_which_answers_are_deferred() -> None:
-    said = sentence(1.0, **(AUTONOMOUS | {"defer_below": 0.4}))
-    assert said.endswith("; answers with a confidence below 0.40 go to the remote model")
+def test_it_says_that_the_remote_model_answers_where_nothing_is_proven_and_what_would_prove_more() -> None:
+    state = AUTONOMOUS | {"defer_below": 1.0}
+    told = sentence(1.0, promise=NOTHING.model_copy(update=AHEAD), **state)
+    assert told.startswith("the remote model answers, as nothing is proven of version 2: correlation 1.00, at least ")
+    assert told.endswith("on the surest 62% of requests (agreement 0.93); about 340 more comparisons")
+    more = PROVEN.model_copy(update={**AHEAD, "share": 0.3, "next_share": 1.0, "needed": 1})
+    assert sentence(1.0, promise=more, **AUTONOMOUS).endswith(
+        "on all requests (agreement 0.93); about 1 more comparison"
+    )
 
 
 def test_an_order_in_force_comes_first() -> None:
@@ -106,6 +137,17 @@ def test_an_order_in_force_comes_first() -> None:
     rate=st.floats(0.001, 1.0),
     defer_below=st.floats(0, 1),
     scores=st.lists(st.floats(0, 1), max_size=30),
+    promise=st.builds(
+        Promise,
+        target=st.floats(0, 1),
+        confidence=st.just(0.95),
+        scope=st.sampled_from(["local", "served"]),
+        threshold=st.none() | st.floats(0, 1),
+        share=st.floats(0, 1),
+        next_share=st.none() | st.floats(0, 1),
+        next_agreement=st.none() | st.floats(0, 1),
+        needed=st.none() | st.integers(1, 10**6),
+    ),
 )
 def test_every_state_has_one_clean_sentence(
     phase: Phase,
@@ -119,9 +161,11 @@ def test_every_state_has_one_clean_sentence(
     rate: float,
     defer_below: float,
     scores: list[float],
+    promise: Promise,
 ) -> None:
     said = sentence(
         *scores,
+        promise=promise,
         phase=phase,
         version=None if phase is Phase.COLLECTING else 1,
         examples=examples,
@@ -141,6 +185,24 @@ def test_a_brain_tells_its_own_story() -> None:
     world = World(autonomous(comparisons(*[1.0] * 100, confidence=1.0)))
     world.send(5)
     assert re.fullmatch(
-        r"version 1 serves, 2\.0% of requests are checked: correlation 1\.00, .*",
+        r"version 1 serves: .* \(100% of requests\) are proven .* are checked; correlation 1\.00, at least .*",
         world.brain.status(world.now).explanation,
     )
+
+
+def test_a_brain_that_shadows_tells_how_far_its_promise_is() -> None:
+    world = World(coached(), agrees=lambda confidence: 0.93, confidence=lambda rng: 0.95)
+    world.send(40)
+    told = world.brain.status(world.now).explanation
+    assert re.search(r"correlation 0\.\d\d, at least 0\.\d\d; needs a lower bound of 0\.85 on .*; about \d+ more", told)
+
+
+@pytest.mark.parametrize("scope", ["local", "served"])
+def test_a_proof_that_waits_for_a_stricter_one_is_in_sight(scope: Literal["local", "served"]) -> None:
+    """In scope `served` only the strictest rung is given error to begin with: the others are not out of reach."""
+    settings = task_settings(quality=QualitySettings(scope=scope))
+    world = World(coached(settings), agrees=lambda confidence: 0.93, confidence=lambda rng: 0.5)
+    world.send(12)
+    promise = promised(world.brain)
+    assert promise.needed
+    assert promise.next_share == 1.0

@@ -6,7 +6,6 @@ import pytest
 
 from apprentice.lifecycle import Lifecycle
 from apprentice.messages import (
-    AlertKind,
     ApplySettings,
     Comparison,
     Phase,
@@ -76,15 +75,16 @@ def test_the_window_begins_with_the_hold_out_comparisons_so_that_nothing_jumps()
     assert status.correlation is not None
     assert status.correlation.mean == pytest.approx(0.95)
     assert status.correlation.n == 100
-    assert brain.state.rate < 1.0
+    assert brain.state.defer_below == 0.0
     assert {one.version for one in brain.state.window} == {1}
 
 
-def test_a_version_that_is_worse_than_the_thresholds_does_not_serve_but_shadows() -> None:
+def test_a_version_that_is_worse_than_was_promised_does_not_serve_and_status_says_so() -> None:
     brain = with_versions(True, True)
-    world = roll_back(brain, 1, comparisons(*[1.0, 0.0, 0.0] * 30, version=1))
-    assert (brain.state.phase, brain.state.version) == (Phase.COACHING, 1)
-    assert [alert.kind for alert in world.alerts] == [AlertKind.QUALITY]
+    roll_back(brain, 1, comparisons(*[1.0, 0.0, 0.0] * 30, version=1))
+    assert brain.state.version == 1
+    assert brain.policy(0.999, T0).remote
+    assert "the remote model answers, as nothing is proven of version 1" in brain.status(T0).explanation
 
 
 def test_in_phase_2_the_version_shadows_until_it_is_good_enough() -> None:

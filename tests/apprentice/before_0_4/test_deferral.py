@@ -9,6 +9,7 @@ from apprentice.before_0_4.deferral import CONFIDENCE, threshold
 from apprentice.confidence.interval import wilson
 from apprentice.confidence.window import mean
 from apprentice.messages import Comparison
+from apprentice.release import Release
 from apprentice.settings import ConfidenceThresholds, SamplingSettings
 from tests.apprentice.brain import NEVER, World, autonomous, comparisons, task_settings
 
@@ -75,11 +76,12 @@ def test_answers_without_a_confidence_count_as_unsure() -> None:
 
 def test_what_is_served_agrees_at_the_target_while_unsure_answers_are_wrong_half_the_time() -> None:
     settings = task_settings(local=NEVER, sampling=SamplingSettings(window_size=200))
+    held_out = comparisons(*[1.0] * 180, confidence=0.97) + comparisons(*[0.0] * 20, confidence=0.3)
     shares, served = [], []
     for seed in range(5):
         rng = random.Random(seed)
         world = World(
-            autonomous(comparisons(*[1.0] * 180, confidence=0.97) + comparisons(*[0.0] * 20, confidence=0.3), settings),
+            autonomous(held_out, settings, release=Release.V0_3),
             confidence=lambda rng: 0.97 if rng.random() < 0.8 else 0.2 + 0.6 * rng.random(),
             agrees=lambda confidence: confidence or 0.0,
             rng=rng,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from apprentice.before_0_4.shift import FALSE_ALARM_RATE, proven, step
 from apprentice.messages import Phase
+from apprentice.release import Release
 from tests.apprentice.brain import World, autonomous, comparisons
 
 FLOOR = 0.7
@@ -74,7 +75,9 @@ def test_the_statistic_stays_finite_however_bad_the_model_is() -> None:
 
 
 def test_a_model_that_breaks_suddenly_stops_serving() -> None:
-    world = World(autonomous(comparisons(*[1.0] * 100, confidence=0.99)), confidence=lambda rng: 0.99)
+    world = World(
+        autonomous(comparisons(*[1.0] * 100, confidence=0.99), release=Release.V0_3), confidence=lambda rng: 0.99
+    )
     world.send(500)
     before = world.brain.state.phase
     world.agrees = lambda confidence: 0.2
