@@ -84,7 +84,8 @@ def test_a_version_that_is_worse_than_was_promised_does_not_serve_and_status_say
     roll_back(brain, 1, comparisons(*[1.0, 0.0, 0.0] * 30, version=1))
     assert brain.state.version == 1
     assert brain.policy(0.999, T0).remote
-    assert "the remote model answers, as nothing is proven of version 1" in brain.status(T0).explanation
+    assert brain.state.phase is Phase.COACHING
+    assert "version 1 shadows the remote model: correlation 0.30" in brain.status(T0).explanation
 
 
 def test_in_phase_2_the_version_shadows_until_it_is_good_enough() -> None:

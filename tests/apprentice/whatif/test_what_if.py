@@ -10,7 +10,7 @@ from tests.apprentice.whatif.world import INPUT, World, forgetting, live, settin
 
 THRESHOLDS = {"phase2_to_phase3": 0.8, "coaching_trigger": 0.6, "emergency_threshold": 0.5}
 RAN = settings()
-STRICTER = settings(confidence_thresholds=THRESHOLDS | {"phase2_to_phase3": 0.97})
+STRICTER = settings(confidence_thresholds=THRESHOLDS | {"phase2_to_phase3": 0.995})
 BOLDER = settings(confidence_thresholds=THRESHOLDS | {"phase2_to_phase3": 0.72})
 
 
@@ -37,7 +37,7 @@ def test_the_policy_that_ran_is_found_again() -> None:
     found = what_if(RAN, log, INPUT)
     assert found.other.remote_calls.mean == pytest.approx(found.logged.remote_calls.mean, rel=0.1)
     assert found.other.cost.mean == pytest.approx(found.logged.cost.mean, rel=0.1)
-    assert found.drawn < 0.1
+    assert found.drawn < 0.2
 
 
 def test_a_policy_that_never_trusts_the_local_model_asks_for_everything() -> None:
