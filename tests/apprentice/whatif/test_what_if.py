@@ -47,7 +47,7 @@ def test_a_policy_that_never_trusts_the_local_model_asks_for_everything() -> Non
     assert (found.other.local, found.other.remote_calls.mean) == (0, 500)
     assert found.other.agreement == Figures(1.0, 1.0, 1.0)
     assert found.other.cost == found.all_remote
-    assert found.other.cost.mean == pytest.approx(float(sum(fact.cost for fact in world.facts)), rel=0.1)
+    assert found.other.cost.mean == pytest.approx(float(sum(fact.cost for fact in world.facts)), rel=0.2)
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_one_another() -> None:
