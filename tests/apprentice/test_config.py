@@ -345,7 +345,7 @@ def test_a_task_cannot_count_in_another_currency_than_a_shared_cap() -> None:
             "tasks[0].remote.batch: the provider openai_compatible has no batch API",
         ),
         (
-            "remote: {provider: openai, model: gpt-4o, batch: true}\nallowance: {remote_calls: 100}",
+            "remote: {batch: true}\nallowance: {remote_calls: 100}",
             "tasks[0].remote.batch: does not go with an `allowance`",
         ),
         ("remote: {batch_every: 0s}", "tasks[0].remote.batch_every: must be greater than"),
