@@ -87,5 +87,7 @@ class SamplingSettings(Settings):
 
     decay_function: Literal["linear", "exponential", "step"] = "exponential"
     min_floor: float = Field(0.02, gt=0, le=1, description="never check less than this share of requests")
-    window_size: int = Field(100, ge=20, le=1000, description="comparisons that the correlation is taken over")
-    trend_sensitivity: Fraction = Field(0.05, description="change of correlation that moves the rate")
+    window_size: int = Field(100, ge=20, le=1000, description="newest comparisons that are kept")
+    trend_sensitivity: Fraction = Field(
+        0.05, description="change of the proof, as a part of its way to the floor, that moves the rate"
+    )

@@ -49,7 +49,7 @@ from workflows.budget import BudgetStart
 from workflows.ids import batch_id, fine_tune_id, lifecycle_id
 
 HISTORIES = Path(__file__).parent / "histories"
-FOLDER = HISTORIES / "0.3"
+FOLDER = HISTORIES / "0.4"
 LARGEST_PLAIN = 200_000
 ABSOLUTE = re.compile(rb'"/[^"]*?/(?=models/)')
 IDENTITY = re.compile(r"\d+@")
