@@ -121,11 +121,12 @@ class Judge:
             self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
         if state.phase is Phase.COLLECTING or state.evidence is None:
             return []
-        if state.phase is Phase.AUTONOMOUS and self._fell is None and (broken := self._broken(state.evidence)):
+        broken = self._broken(state.evidence)
+        if state.phase is Phase.AUTONOMOUS and self._fell is None and broken:
             self._begin_again(thresholds.min_samples)
             self._fell = broken, state.evidence.agreement.mean() or 0.0
-        best = self._best()
-        if state.phase is Phase.COACHING and best and state.evidence.agreement.n >= thresholds.min_samples:
+        best, enough = self._best(), state.evidence.agreement.n >= thresholds.min_samples
+        if state.phase is Phase.COACHING and best and enough and not broken:
             self._enter(Phase.AUTONOMOUS, self._proof(best))
         actions = self._changed(best, now)
         if state.phase is Phase.AUTONOMOUS:
