@@ -15,8 +15,8 @@ from client import Apprentice
 from tests.conftest import DevEnv
 from tests.fakes.batches import INPUT_TOKENS, OUTPUT_TOKENS, BatchServer
 from tests.workflows.conftest import PRICE, SettingsOf
-from tests.workflows.test_batches import idle, until
-from tests.workflows.traffic import tickets
+from tests.workflows.test_batches import idle
+from tests.workflows.traffic import tickets, until
 from tests.workflows.worker_process import WorkerProcess
 
 pytestmark = [
