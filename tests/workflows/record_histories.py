@@ -41,7 +41,7 @@ from apprentice.messages import (
 from apprentice.prices import reservation
 from apprentice.settings import BudgetSettings, TaskSettings
 from client import Apprentice, ApprenticeError, BudgetExhausted
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, clear_seed, send, settled, tickets
 from workers.dev_server import dev_server
 from workers.worker import worker
 from workflows import BudgetWorkflow, TaskLifecycleWorkflow
@@ -65,7 +65,8 @@ class Stage:
 
     def settings(self, **overrides: Any) -> TaskSettings:
         """Of a task named after the scene; the same in every recording."""
-        remote = {"provider": "simulated", "model": "teacher", "price": PRICE, "simulation": {"latency_seconds": 0.01}}
+        simulation = {"latency_seconds": 0.01, "seed": clear_seed(self.name)}
+        remote = {"provider": "simulated", "model": "teacher", "price": PRICE, "simulation": simulation}
         return TaskSettings.model_validate(
             {
                 "name": self.name,
