@@ -137,7 +137,9 @@ class Judge:
         """What is proven against the version, in words."""
         settings = self._accounts.settings
         emergency = settings.confidence_thresholds.emergency_threshold
-        if evidence.agreement.below(emergency) >= proof(1.0 - settings.quality.confidence):
+        low = evidence.agreement.below(emergency) >= proof(1.0 - settings.quality.confidence)
+        # One that is right on a share of the traffic alone serves that, however bad it is on the rest.
+        if low and not evidence.good_somewhere(settings.quality.confidence, LEAST_SHARE):
             return f"it is proven to agree less than emergency_threshold {emergency:.2f}"
         return f"what it serves is proven to agree less than {evidence.target:.2f}" if evidence.broken else None
 

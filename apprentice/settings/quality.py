@@ -16,7 +16,8 @@ class ConfidenceThresholds(Settings):
     coaching_trigger: Fraction = Field(0.70, description="a proven fall to below this: back to the remote model")
     emergency_threshold: Fraction = Field(
         0.50,
-        description="correlation proven below this: back to the remote model; the floor for a promotion",
+        description="correlation proven below this, and on no notable share good enough: back to the remote model;"
+        " the floor for a promotion",
     )
     min_samples: int = Field(20, ge=2, description="comparisons without which nothing is concluded")
 
