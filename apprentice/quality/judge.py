@@ -72,8 +72,8 @@ class Judge:
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
-        assert state.evidence is not None  # there is a version
         for comparison in comparisons:
+            assert state.evidence is not None  # there is a version
             if fair:
                 self._keep([*state.window, comparison])
             sure = (comparison.confidence or 0.0) >= state.defer_below
