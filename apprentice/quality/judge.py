@@ -87,7 +87,9 @@ class Judge:
         state, settings = self._accounts.state, self._accounts.settings
         self._keep(state.window)
         if state.evidence is not None and not state.evidence.concerns(settings):
-            state.evidence = Evidence.of(state.window, settings)
+            before, state.evidence = state.evidence, Evidence.of(state.window, settings)
+            # These are of the version, whatever is promised.
+            state.evidence.classes, state.evidence.inputs = before.classes, before.inputs
         state.rate_anchor = None
 
     def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
