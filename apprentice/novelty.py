@@ -12,9 +12,9 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TOKENS_KEPT = 4096
 """Of a profile, those that most inputs have: 32 KiB. What is left out counts as never seen, as it hardly was."""
@@ -51,12 +51,21 @@ class Profile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    inputs: int
+    inputs: int = Field(ge=0)
     hashes: str
     counts: str
-    usual: float
+    usual: float = Field(ge=LEAST_USUAL, le=MOST_USUAL)
     fields: list[int] = []
     classes: str = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """A damaged file is found out when it is read, not by the request or the task that uses it."""
+        if not len(_unpacked(4, self.hashes)) == len(_unpacked(2, self.counts)) <= TOKENS_KEPT:
+            raise ValueError("every token has a count")
+        if len(_unpacked(4, self.classes)) > MOST_CLASSES:
+            raise ValueError(f"more than {MOST_CLASSES} classes")
+        return self
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> "Profile":
@@ -223,5 +232,7 @@ def _packed(size: int, numbers: list[int]) -> str:
 
 
 def _unpacked(size: int, text: str) -> list[int]:
-    packed = base64.b64decode(text)
+    packed = base64.b64decode(text, validate=True)
+    if len(packed) % size:
+        raise ValueError("cut off")
     return [int.from_bytes(packed[at : at + size], "little") for at in range(0, len(packed), size)]

@@ -24,6 +24,8 @@ from apprentice.whatif.log import Log, Logged
 
 _REMOTE = ("request_id", "created_at", "cost", "example", "served", "schema_version", "copy_of", "reason")
 _LOCAL = ("request_id", "created_at", "answer", "served", "degraded", "reason", "propensity")
+# By name: a store of an earlier release lacks the columns that came later.
+_COMPARED = [comparisons.c[name] for name in ("request_id", "version", "score", "propensity", "confidence")]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def remembered(url: str, task: str) -> Memory:
 def _read(connection: Connection, task: str) -> Memory:
     remote = {row.request_id: row for row in _calls(connection, task, Source.REMOTE, _REMOTE)}
     local = {row.request_id: row for row in _calls(connection, task, Source.LOCAL, _LOCAL)}
-    of_task = select(comparisons).where(comparisons.c.task == task)
+    of_task = select(*_COMPARED).where(comparisons.c.task == task)
     compared = {row.request_id: row for row in connection.execute(of_task)}
     current, since = _newest_schema(remote.values())
     noted = min((row.created_at for row in (*remote.values(), *local.values()) if row.reason is not None), default=None)

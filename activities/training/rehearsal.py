@@ -8,9 +8,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from apprentice.messages import Score
+
 FILE = "rehearsal.json"
 MOST = 1500
 DIGITS = 4
+_answers = TypeAdapter(list[tuple[Score, Score]])
 
 
 def write(folder: Path, answers: Iterable[tuple[float, float]]) -> None:
@@ -22,6 +27,6 @@ def write(folder: Path, answers: Iterable[tuple[float, float]]) -> None:
 def read(folder: Path) -> list[tuple[float, float]]:
     """What was kept; nothing where nothing was, as with versions of servers, or where it cannot be read."""
     try:
-        return [(float(score), float(confidence)) for score, confidence in json.loads((folder / FILE).read_text())]
-    except (OSError, ValueError, TypeError):
+        return _answers.validate_json((folder / FILE).read_bytes())[-MOST:]
+    except (OSError, ValidationError):
         return []

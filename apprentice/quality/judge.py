@@ -72,8 +72,8 @@ class Judge:
     def learn(self, comparisons: list[Comparison], *, fair: bool = True) -> None:
         """Take in comparisons of the current version. `fair`: coins chose them before anyone looked at the requests."""
         state = self._accounts.state
-        assert state.evidence is not None  # there is a version
         for comparison in comparisons:
+            assert state.evidence is not None  # there is a version
             if fair:
                 self._keep([*state.window, comparison])
             sure = (comparison.confidence or 0.0) >= state.defer_below
@@ -87,7 +87,9 @@ class Judge:
         state, settings = self._accounts.state, self._accounts.settings
         self._keep(state.window)
         if state.evidence is not None and not state.evidence.concerns(settings):
-            state.evidence = Evidence.of(state.window, settings)
+            before, state.evidence = state.evidence, Evidence.of(state.window, settings)
+            # These are of the version, whatever is promised.
+            state.evidence.classes, state.evidence.inputs = before.classes, before.inputs
         state.rate_anchor = None
 
     def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:

@@ -143,6 +143,14 @@ def test_a_batch_that_is_never_heard_of_counts_as_paid() -> None:
     assert brain.observe(outcome(answered=2, cost=HALF), late) == []
 
 
+def test_a_batch_teaches_a_task_that_has_no_version_yet() -> None:
+    brain = Lifecycle(batched(size=2))
+    for number in range(2):
+        brain.backfill(request(number), T0)
+    assert brain.observe(outcome(answered=2, examples=2, cost=HALF * 2), T0) == []
+    assert brain.state.examples == 2
+
+
 def test_comparisons_count_with_their_propensity_if_the_version_still_serves() -> None:
     brain = serving(batched(size=2))
     before = len(brain.state.window)

@@ -1,12 +1,13 @@
 """Each local answer says how new its input is to the version, whatever backend serves it."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from activities.local import version_dir
 from activities.local.familiarity import FILE, Familiarity, read_profile, write_profile
-from apprentice.novelty import FAR
+from apprentice.novelty import FAR, MOST_CLASSES
 from apprentice.settings import TaskSettings
 
 
@@ -43,6 +44,25 @@ async def test_a_damaged_profile_costs_no_answer(settings: TaskSettings) -> None
     (taught(settings, 1) / FILE).write_text('{"inputs": 3}')
     assert read_profile(version_dir(settings, 1)) is None
     assert await Familiarity().novelty(settings, 1, {"text": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"hashes": "!"},
+        {"hashes": "AAAAAA=="},
+        {"counts": ""},
+        {"classes": "A"},
+        {"classes": "AAAA" * 3 * MOST_CLASSES},
+        {"usual": 1.0},
+        {"usual": "NaN"},
+        {"inputs": -5},
+    ],
+)
+async def test_a_profile_with_a_damaged_part_is_none(settings: TaskSettings, damage: dict[str, object]) -> None:
+    file = taught(settings, 1) / FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+    assert await Familiarity().novelty(settings, 1, {"text": "where is my parcel"}) is None
 
 
 async def test_a_folder_that_is_put_back_is_found_again(settings: TaskSettings) -> None:

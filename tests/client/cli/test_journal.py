@@ -138,6 +138,10 @@ def test_a_store_of_the_release_before_is_read_as_it_is(cli: Cli, place: Path) -
     with sqlite3.connect(place / "store.db") as file:
         file.execute("ALTER TABLE calls DROP COLUMN reason")
         file.execute("ALTER TABLE calls DROP COLUMN propensity")
+        file.execute("ALTER TABLE comparisons DROP COLUMN local")
+        file.execute("ALTER TABLE datasets DROP COLUMN last_amendment")
+        file.execute("DROP TABLE amendments")
+        file.execute("DROP TABLE feedback")
         file.execute("UPDATE schema SET version = 4")
     file.close()
     found = document(cli, *STRICTER)
