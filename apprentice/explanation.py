@@ -64,12 +64,12 @@ def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interv
 
 def _autonomous(state: LifecycleState, correlation: Interval | None, promise: Promise) -> str:
     measured = _measured(correlation) if correlation else "no comparison of this version yet"
-    if state.coaching_paused:
-        return f"version {state.version} serves unwatched, coaching is paused: {measured}"
     if promise.threshold is None:
         return f"the remote model answers, as nothing is proven of version {state.version}: {measured}; " + _outlook(
             promise
         )
+    if state.coaching_paused:
+        return f"version {state.version} serves unwatched, coaching is paused: {measured}"
     what = f"answers at least {promise.threshold:.2f} sure" if promise.threshold else "all answers"
     proven = f"{what} ({promise.share:.0%} of requests) are proven to agree at {promise.target:.2f} or better"
     if promise.scope == "served":

@@ -72,7 +72,7 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
 def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: str, now: datetime) -> FineTuneRequest:
     """Count and time a fine-tune that starts now; `digest` is of the settings."""
     state.fine_tunes += 1
-    state.retrain_reason = None
+    state.retrain_reason, state.fresh_taught = None, state.fresh
     state.training, state.trained_at, state.trained_examples = state.fine_tunes, now, state.examples
     return FineTuneRequest(
         task=settings.name,

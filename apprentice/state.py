@@ -46,6 +46,9 @@ class LifecycleState(BaseModel):
     # Examples and fine-tunes.
     examples: int = 0
     holdout: int = 0
+    # Fair hold-out examples since quality or inputs were last seen to change, now and when a fine-tune last began.
+    fresh: int | None = None
+    fresh_taught: int | None = None
     fine_tunes: int = 0
     training: int | None = None
     trained_examples: int = 0
@@ -99,6 +102,7 @@ class LifecycleState(BaseModel):
         self.version, self.evidence, self.training, self.trained_at, self.retrain_reason = None, None, None, None, None
         self.examples = self.holdout = self.trained_examples = 0
         self.rate, self.defer_below = 1.0, 1.0
+        self.fresh = self.fresh_taught = None
         self.outdated, self.health = self.fine_tunes, LocalHealth()
         self.begun, self.gold = False, Gold()
 

@@ -38,15 +38,21 @@ class Evidence(BaseModel):
 
     @classmethod
     def of(
-        cls, comparisons: Sequence[Comparison], settings: TaskSettings, rehearsal: Sequence[tuple[float, float]] = ()
+        cls,
+        comparisons: Sequence[Comparison],
+        settings: TaskSettings,
+        rehearsal: Sequence[tuple[float, float]] = (),
+        typical: Sequence[float] = (),
     ) -> "Evidence":
         """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence).
+
+        `typical` are further confidences: how sure it is of what is too old to prove anything.
 
         Each counts in full: a coin chose it, and those that were compared besides, which made up for the weight of an
         unsure one, are not among them.
         """
         confidences = [one.confidence or 0.0 for one in comparisons]
-        confidences += [confidence for _, confidence in rehearsal]
+        confidences += [*(confidence for _, confidence in rehearsal), *typical]
         scope = settings.quality.scope
         begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
         for score, confidence in rehearsal:

@@ -95,10 +95,16 @@ class Judge:
     def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
         """Begin the evidence of another version with its hold-out comparisons, and what its training told."""
         state, settings = self._accounts.state, self._accounts.settings
+        rehearsal = validation.rehearsal if validation else []
+        typical = [one.confidence or 0.0 for one in comparisons] + [confidence for _, confidence in rehearsal]
+        if state.fresh_taught is not None:
+            # What was right before the traffic changed proves nothing of any version; nobody knows when a rehearsed
+            # example came.
+            comparisons, rehearsal = comparisons[max(0, len(comparisons) - state.fresh_taught) :], []
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:
-            state.evidence = Evidence.of(comparisons, settings, validation.rehearsal if validation else ())
+            state.evidence = Evidence.of(comparisons, settings, rehearsal, typical)
             state.evidence.classes = validation.classes if validation else ""
         state.rate_anchor, state.coaching = None, False
 
@@ -160,6 +166,8 @@ class Judge:
             told.append(f"{reason}; {then}")
         if others:
             told.append(f"the inputs change: {others}")
+        if told:
+            state.fresh = state.fresh_taught = 0
         actions: list[Action] = [self._alarms.tell(AlertKind.QUALITY, words, now) for words in told]
         return [*actions, *self._retrain(told[0], now)] if told else actions
 

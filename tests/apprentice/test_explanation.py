@@ -118,6 +118,11 @@ def test_it_says_that_the_remote_model_answers_where_nothing_is_proven_and_what_
     )
 
 
+def test_paused_coaching_is_no_unwatched_serving_where_nothing_is_proven() -> None:
+    told = sentence(1.0, **(AUTONOMOUS | {"defer_below": 1.0}), coaching_paused=True)
+    assert told.startswith("the remote model answers, as nothing is proven of version 2: ")
+
+
 def test_an_order_in_force_comes_first() -> None:
     assert sentence(forced=True, **AUTONOMOUS) == "an operator sends everything to the remote model until resumed"
     until = T0 + timedelta(hours=1)

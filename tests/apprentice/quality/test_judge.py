@@ -101,6 +101,26 @@ def test_a_sudden_fall_is_named_taught_against_and_ends_the_serving_of_what_is_n
     assert len(state.window) < 60, "what was proven before the fall holds no more"
 
 
+def test_a_version_taught_after_a_fall_is_proven_by_what_came_since_alone() -> None:
+    world = World(autonomous(comparisons(*[1.0] * 100, confidence=0.95)), confidence=lambda rng: 0.95)
+    world.send(1000)
+    world.agrees = lambda confidence: 0.2
+    while not world.alerts and world.sent < 10_000:
+        world.send()
+    stale = comparisons(*[1.0] * 100, version=2, confidence=0.95)
+    world.end_fine_tune(stale)
+    state = world.brain.state
+    assert (state.version, promised(world.brain).threshold, state.window) == (2, None, [])
+    world.send(50)
+    world.act(world.brain.operate(Retrain(), world.now))
+    world.end_fine_tune([c.model_copy(update={"version": 3}) for c in stale])
+    assert len(state.window) == 10, "one in five was held out"
+    world.agrees = lambda confidence: 1.0
+    world.send(100)
+    assert state.phase is Phase.AUTONOMOUS
+    assert promised(world.brain).share == 1.0
+
+
 def test_a_slow_decline_is_named_as_one() -> None:
     settings = task_settings(local=NEVER, sampling=SamplingSettings(min_floor=1.0))
     brain = autonomous(comparisons(*[1.0] * 100, confidence=0.95), settings)
