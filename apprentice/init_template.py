@@ -133,9 +133,9 @@ tasks:
 
     confidence_thresholds:
       phase1_to_phase2: 50       # examples before the local model is first trained and tried
-      phase2_to_phase3: 0.85     # correlation at which the local model starts to serve
-      coaching_trigger: 0.70     # below this: compare everything, retrain, alert
-      emergency_threshold: 0.50  # below this: back to the remote model
+      phase2_to_phase3: 0.85     # agreement that what is served locally is proven to reach
+      coaching_trigger: 0.70     # a proven fall to below this: back to the remote model
+      emergency_threshold: 0.50  # correlation proven below this: back to the remote model
 
 # The model that answers first and teaches: anthropic, openai, google, openai_compatible (any server that speaks Chat
 # Completions); `simulated` answers by itself, `recorded` from logged traffic.
@@ -158,8 +158,8 @@ local:
 sampling:
   decay_function: exponential    # or linear, step
   min_floor: 0.02                # never check less than this share of requests
-  window_size: 100               # comparisons that the correlation is taken over
-  trend_sensitivity: 0.05        # change of correlation that moves the rate
+  window_size: 100               # newest comparisons that are kept
+  trend_sensitivity: 0.05        # change of the proof that moves the rate
 
 # Caps on what all tasks together may spend. A task's own `budget` has caps of its own besides.
 budget:

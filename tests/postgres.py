@@ -7,7 +7,6 @@ so a test that needs a server always has one.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from uuid import uuid4
 import psycopg
 
 from workers import watchdog
+from workers.dev_server import free_port
 
 USER, PASSWORD = "apprentice", "a-password-that-no-error-may-show"
 START_SECONDS = 60.0
@@ -76,7 +76,7 @@ class PostgresServer:
             programs = _readable(programs, folder)
             shutil.chown(folder, account)
             folder.chmod(0o755)
-        server = cls(folder, programs, _free_port(), account, OPTIONS if durable else OPTIONS + HASTY)
+        server = cls(folder, programs, free_port(), account, OPTIONS if durable else OPTIONS + HASTY)
         secret = folder / "password"
         secret.write_text(PASSWORD)
         server._call("initdb", "-D", server.data, "-U", USER, "--pwfile", secret, *_INITDB)
@@ -169,10 +169,3 @@ def _readable(programs: Path, folder: Path) -> Path:
     copied = folder / "programs"
     shutil.copytree(programs.parent, copied, symlinks=True)
     return copied / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

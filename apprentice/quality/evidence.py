@@ -89,6 +89,11 @@ class Evidence(BaseModel):
         """Whether what the promise is about is proven to have fallen below the target."""
         return self.served.broken()
 
+    def good_somewhere(self, confidence: float, share: float) -> bool:
+        """Whether at least this share of the requests, the surest, agrees at the target so far, proven or not."""
+        able = (rung.agreement for rung in self.rungs(confidence) if rung.share >= share)
+        return any(agreement is not None and agreement >= self.target for agreement in able)
+
     @property
     def suspicion(self) -> float:
         """0 where nothing points to a fall of quality, 1 where it is proven."""

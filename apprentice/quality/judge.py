@@ -123,11 +123,12 @@ class Judge:
             self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
         if state.phase is Phase.COLLECTING or state.evidence is None:
             return []
-        if state.phase is Phase.AUTONOMOUS and self._fell is None and (broken := self._broken(state.evidence)):
+        broken = self._broken(state.evidence)
+        if state.phase is Phase.AUTONOMOUS and self._fell is None and broken:
             self._begin_again(thresholds.min_samples)
             self._fell = broken, state.evidence.agreement.mean() or 0.0
-        best = self._best()
-        if state.phase is Phase.COACHING and best and state.evidence.agreement.n >= thresholds.min_samples:
+        best, enough = self._best(), state.evidence.agreement.n >= thresholds.min_samples
+        if state.phase is Phase.COACHING and best and enough and not broken:
             self._enter(Phase.AUTONOMOUS, self._proof(best))
         actions = self._changed(best, now)
         if state.phase is Phase.AUTONOMOUS:
@@ -138,7 +139,9 @@ class Judge:
         """What is proven against the version, in words."""
         settings = self._accounts.settings
         emergency = settings.confidence_thresholds.emergency_threshold
-        if evidence.agreement.below(emergency) >= proof(1.0 - settings.quality.confidence):
+        low = evidence.agreement.below(emergency) >= proof(1.0 - settings.quality.confidence)
+        # One that is right on a share of the traffic alone serves that, however bad it is on the rest.
+        if low and not evidence.good_somewhere(settings.quality.confidence, LEAST_SHARE):
             return f"it is proven to agree less than emergency_threshold {emergency:.2f}"
         return f"what it serves is proven to agree less than {evidence.target:.2f}" if evidence.broken else None
 

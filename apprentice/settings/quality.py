@@ -16,7 +16,8 @@ class ConfidenceThresholds(Settings):
     coaching_trigger: Fraction = Field(0.70, description="a proven fall to below this: back to the remote model")
     emergency_threshold: Fraction = Field(
         0.50,
-        description="correlation proven below this: back to the remote model; the floor for a promotion",
+        description="correlation proven below this, and on no notable share good enough: back to the remote model;"
+        " the floor for a promotion",
     )
     min_samples: int = Field(20, ge=2, description="comparisons without which nothing is concluded")
 
@@ -87,5 +88,7 @@ class SamplingSettings(Settings):
 
     decay_function: Literal["linear", "exponential", "step"] = "exponential"
     min_floor: float = Field(0.02, gt=0, le=1, description="never check less than this share of requests")
-    window_size: int = Field(100, ge=20, le=1000, description="comparisons that the correlation is taken over")
-    trend_sensitivity: Fraction = Field(0.05, description="change of correlation that moves the rate")
+    window_size: int = Field(100, ge=20, le=1000, description="newest comparisons that are kept")
+    trend_sensitivity: Fraction = Field(
+        0.05, description="change of the proof, as a part of its way to the floor, that moves the rate"
+    )

@@ -6,7 +6,6 @@ Only `llama-server` is built, for a CPU, barely optimised: a model of half a meg
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from workers.temporal_binary import cache_folder, only_one
+from tests.servers.building import built, say
+from workers.dev_server import free_port
 
 VERSION = "0.3.36"
 SDIST = f"llama-cpp-python=={VERSION}"
@@ -48,18 +48,13 @@ class NoLlamaCpp(RuntimeError):
 
 def find_binary() -> Path:
     """Path of `llama-server`, built if need be (3 to 4 minutes on two cores, once). Raises NoLlamaCpp."""
-    cache = cache_folder()
-    target = cache / f"llama-server-{VERSION}"
-    if target.is_file():
-        return target
-    with only_one(cache / "llama-server.lock", _say):
-        return target if target.is_file() else _build(target)
+    return built("llama-server", VERSION, _build)
 
 
 def _build(target: Path) -> Path:
     if shutil.which("c++") is None:
         raise NoLlamaCpp(f"these tests need llama.cpp, and there is no C++ compiler to build that of {SDIST}")
-    _say(f"building the llama.cpp of {SDIST} (once; 3 to 4 minutes on two cores)")
+    say("llama-server", f"building the llama.cpp of {SDIST} (once; 3 to 4 minutes on two cores)")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".llama-cpp-") as folder:
         here = Path(folder)
         _run("make a virtual environment", sys.executable, "-m", "venv", here / "venv")
@@ -85,17 +80,11 @@ def _run(what: str, *command: str | Path) -> None:
         raise NoLlamaCpp(f"llama.cpp: could not {what}: " + " / ".join(last))
 
 
-def _say(line: str) -> None:
-    print(f"llama.cpp: {line}", file=sys.stderr, flush=True)
-
-
 class LlamaServer:
     """One server with one model. It can be killed, frozen and started again on the same port."""
 
     def __init__(self, binary: Path, model: Path, *flags: str) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port: int = one.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._command = [str(binary), "-m", str(model), "--port", str(self.port), *FLAGS, *flags]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`

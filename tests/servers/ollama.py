@@ -7,9 +7,7 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -17,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from workers.temporal_binary import cache_folder, only_one
+from tests.servers.building import built, say
+from workers.dev_server import free_port
 
 VERSION = "0.6.5"
 MODULE = f"github.com/ollama/ollama@v{VERSION}"
@@ -30,19 +29,14 @@ class NoOllama(RuntimeError):
 
 def find_binary() -> Path:
     """Path of Ollama, built if need be (3 to 4 minutes on two cores, once). Raises NoOllama."""
-    cache = cache_folder()
-    target = cache / f"ollama-{VERSION}"
-    if target.is_file():
-        return target
-    with only_one(cache / "ollama.lock", _say):
-        return target if target.is_file() else _build(target)
+    return built("ollama", VERSION, _build)
 
 
 def _build(target: Path) -> Path:
     go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
     if go is None:
         raise NoOllama(f"these tests need Ollama, and Go (with a C++ compiler) is not installed to build {MODULE}")
-    _say(f"building {MODULE} with Go (once; 3 to 4 minutes on two cores)")
+    say("ollama", f"building {MODULE} with Go (once; 3 to 4 minutes on two cores)")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".ollama-") as folder:
         # Its C++ is compiled with cgo, which `go install` switches off where it finds no compiler.
         environment = os.environ | {"GOBIN": folder, "CGO_ENABLED": "1"}
@@ -50,18 +44,6 @@ def _build(target: Path) -> Path:
         if done.returncode != 0:
             raise RuntimeError(f"Go could not build {MODULE}: " + " / ".join(done.stderr.strip().splitlines()[-3:]))
         return (Path(folder) / "ollama").replace(target)
-
-
-def _say(line: str) -> None:
-    print(f"ollama: {line}", file=sys.stderr, flush=True)
-
-
-def free_port() -> int:
-    """A port that nothing listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class OllamaServer:

@@ -14,7 +14,6 @@ The real one takes 6 GB and a minute to start, so it is not for every run. It wa
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+
+from workers.dev_server import free_port
 
 REAL = os.environ.get("APPRENTICE_TEST_VLLM")
 BASE = "tiny"
@@ -85,9 +86,7 @@ class VllmServer:
     """One server. It can be killed, frozen and started again on the same port; then it has forgotten its adapters."""
 
     def __init__(self, *, enable_lora: bool = True, runtime_updating: bool = True, seconds: float = 0.01) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port: int = one.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = tempfile.TemporaryDirectory(prefix="apprentice-vllm-")
         self._environment = dict(os.environ)

@@ -41,7 +41,7 @@ from apprentice.messages import (
 from apprentice.prices import reservation
 from apprentice.settings import BudgetSettings, TaskSettings
 from client import Apprentice, ApprenticeError, BudgetExhausted
-from tests.workflows.traffic import QUICK, send, settled, tickets
+from tests.workflows.traffic import QUICK, clear_seed, send, settled, tickets
 from workers.dev_server import dev_server
 from workers.worker import worker
 from workflows import BudgetWorkflow, TaskLifecycleWorkflow
@@ -49,7 +49,7 @@ from workflows.budget import BudgetStart
 from workflows.ids import batch_id, fine_tune_id, lifecycle_id
 
 HISTORIES = Path(__file__).parent / "histories"
-FOLDER = HISTORIES / "0.3"
+FOLDER = HISTORIES / "0.4"
 LARGEST_PLAIN = 200_000
 ABSOLUTE = re.compile(rb'"/[^"]*?/(?=models/)')
 IDENTITY = re.compile(r"\d+@")
@@ -65,7 +65,8 @@ class Stage:
 
     def settings(self, **overrides: Any) -> TaskSettings:
         """Of a task named after the scene; the same in every recording."""
-        remote = {"provider": "simulated", "model": "teacher", "price": PRICE, "simulation": {"latency_seconds": 0.01}}
+        simulation = {"latency_seconds": 0.01, "seed": clear_seed(self.name)}
+        remote = {"provider": "simulated", "model": "teacher", "price": PRICE, "simulation": simulation}
         return TaskSettings.model_validate(
             {
                 "name": self.name,

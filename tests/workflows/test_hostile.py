@@ -145,7 +145,7 @@ async def test_many_large_inputs_at_once_are_all_answered(
         await send(apprentice, settings.name, tickets(100))
         await settled(apprentice, settings.name)
         large = [{"text": f"{number} " + "x" * size} for number in range(count)]
-        results = await send(apprentice, settings.name, large, at_once=count, deadline=100)
+        results = await send(apprentice, settings.name, large, at_once=count)
         status = await apprentice.status(settings.name)
     assert len(results) == count
     assert status.requests == 100 + count
@@ -162,7 +162,7 @@ async def test_many_clients_with_large_inputs_do_not_end_a_task(
     async with running(settings) as apprentice:
         await answers(apprentice, settings)
         clients = [Apprentice(dev_env.client, concurrency=100) for _ in range(6)]
-        parts = [send(one, settings.name, large[n::6], at_once=20, deadline=100) for n, one in enumerate(clients)]
+        parts = [send(one, settings.name, large[n::6], at_once=20) for n, one in enumerate(clients)]
         await asyncio.gather(*parts)
         assert (await apprentice.status(settings.name)).requests == 121
 

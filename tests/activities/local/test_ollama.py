@@ -19,8 +19,9 @@ from apprentice.messages import Answer, Source
 from apprentice.schema import compile_schema
 from apprentice.served_version import FILE, ServedVersion
 from apprentice.settings import TaskSettings
-from tests.servers.ollama import OllamaServer, free_port
+from tests.servers.ollama import OllamaServer
 from tests.servers.tiny_gguf import write_adapter_folder, write_adapter_gguf, write_model
+from workers.dev_server import free_port
 
 # The first run on a machine builds the server.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

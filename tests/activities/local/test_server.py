@@ -16,7 +16,7 @@ from apprentice import prompts
 from apprentice.served_version import FILE, ServedVersion
 from apprentice.settings import LocalSettings, TaskSettings
 from tests.fakes.model_server import ModelServer, breaks_off, hangs, says
-from tests.servers.ollama import free_port
+from workers.dev_server import free_port
 
 PLACE = Place("a server", "http://localhost:1", "/health")
 

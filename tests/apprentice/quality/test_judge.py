@@ -48,6 +48,29 @@ def test_a_model_that_is_never_good_enough_overall_serves_what_it_is_sure_of() -
         assert world.alerts == []
 
 
+def test_a_model_that_is_proven_bad_overall_goes_on_serving_the_share_on_which_it_is_proven_good() -> None:
+    def four_of_ten_are_sure(rng: random.Random) -> float:
+        return 0.96 if rng.random() < 0.4 else 0.4
+
+    for seed in range(3):
+        world = World(coached(), agrees=lambda c: 0.97 if c == 0.96 else 0.05, confidence=four_of_ten_are_sure)
+        world.rng = random.Random(seed)
+        moves, phase = 0, world.brain.state.phase
+        for _ in range(2500):
+            world.send()
+            moves += world.brain.state.phase is not phase
+            phase = world.brain.state.phase
+        assert (moves, phase, world.alerts) == (1, Phase.AUTONOMOUS, [])
+        assert world.served_agreement() >= 0.85
+
+
+def test_a_version_that_is_proven_bad_everywhere_sends_the_task_back_to_the_remote_model() -> None:
+    brain = autonomous(comparisons(*[1.0] * 10, *[0.0] * 40, confidence=0.95))
+    assert brain.state.phase is Phase.COACHING
+    assert [alert.kind for alert in brain.state.alerts] == [AlertKind.QUALITY]
+    assert "less than emergency_threshold 0.50; back to the remote model" in brain.state.alerts[0].message
+
+
 def test_the_rate_falls_to_the_floor_with_the_proof_and_never_below() -> None:
     settings = task_settings(local=NEVER, sampling=SamplingSettings(min_floor=0.05))
     world, rates = World(coached(settings), confidence=lambda rng: 0.95), []
