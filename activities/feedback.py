@@ -27,7 +27,9 @@ class RecordFeedback:
 
     @activity.defn(name="record_feedback")
     async def record_feedback(self, call: FeedbackCall) -> Labelled:
-        """A label that cannot be taken is a verdict with an `error`: UnknownRequest, OtherSchema, EvaluatorError.
+        """A label that cannot be taken is a verdict with an `error`, and the others are taken.
+
+        Errors: InvalidLabel (its output does not fit the schema), UnknownRequest, OtherSchema, EvaluatorError.
 
         Non-retryable error: SettingsUnknown.
         """
@@ -41,6 +43,11 @@ class RecordFeedback:
         return Labelled(verdicts=verdicts, gold=gold.tally(labellings, opinions.names(settings.remote)))
 
     async def _take(self, label: Label, settings: TaskSettings) -> Verdict:
+        try:
+            if label.output is not None:
+                compile_schema(settings.output_schema, settings.name).validate(label.output)
+        except SchemaError as error:
+            return _refused(label, "InvalidLabel", f"has a label whose output does not fit: {error}")
         answers = await self._store.feedback.answers(settings.name, label.request_id)
         if answers is None or opinions.is_own(label.request_id):
             return _unknown(label, settings)

@@ -8,11 +8,18 @@ from apprentice.schedule import batch, new_examples
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
+BEFORE_0_4 = "the run of an earlier release goes on by its rules until it rolls over, then by proofs"
+
 
 def explain(
-    state: LifecycleState, settings: TaskSettings, correlation: Interval | None, promise: Promise, *, forced: bool
+    state: LifecycleState,
+    settings: TaskSettings,
+    correlation: Interval | None,
+    promise: Promise | None,
+    *,
+    forced: bool,
 ) -> str:
-    """One sentence for an operator; numbers rounded to two digits."""
+    """One sentence for an operator; numbers rounded to two digits. A run of before 0.4 promises nothing."""
     if forced:
         until = f" until {state.forced_until:%Y-%m-%d %H:%M} UTC" if state.forced_until else " until resumed"
         return f"an operator sends everything to the remote model{until}"
@@ -51,9 +58,13 @@ def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
     return f"{so_far}; the next after {_count(max(1, batch(state, settings) - new_examples(state)), 'more example')}"
 
 
-def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interval | None, promise: Promise) -> str:
+def _coaching(
+    state: LifecycleState, settings: TaskSettings, correlation: Interval | None, promise: Promise | None
+) -> str:
     if correlation is None:
         return f"version {state.version} shadows the remote model; no comparison yet"
+    if promise is None:
+        return f"version {state.version} shadows the remote model: {_measured(correlation)}; {BEFORE_0_4}"
     missing = settings.confidence_thresholds.min_samples - correlation.n
     if missing > 0 and promise.needed is None:
         return f"version {state.version} shadows the remote model: {_measured(correlation)}; needs " + _count(
@@ -62,8 +73,11 @@ def _coaching(state: LifecycleState, settings: TaskSettings, correlation: Interv
     return f"version {state.version} shadows the remote model: {_measured(correlation)}; {_outlook(promise)}"
 
 
-def _autonomous(state: LifecycleState, correlation: Interval | None, promise: Promise) -> str:
+def _autonomous(state: LifecycleState, correlation: Interval | None, promise: Promise | None) -> str:
     measured = _measured(correlation) if correlation else "no comparison of this version yet"
+    if promise is None:
+        checked = "nothing is checked, coaching is paused" if state.coaching_paused else f"{state.rate:.1%} are checked"
+        return f"version {state.version} serves what it is sure enough of, {checked}: {measured}; {BEFORE_0_4}"
     if promise.threshold is None:
         return f"the remote model answers, as nothing is proven of version {state.version}: {measured}; " + _outlook(
             promise

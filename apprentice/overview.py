@@ -9,6 +9,7 @@ from apprentice.confidence import window
 from apprentice.explanation import explain
 from apprentice.messages import HistoryPoint, Interval, Phase, TaskStatus
 from apprentice.quality.promise import promise
+from apprentice.release import Release
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -23,7 +24,8 @@ def status(
     state: LifecycleState, settings: TaskSettings, accounts: Accounts, correlation: Interval | None, now: datetime
 ) -> TaskStatus:
     """Everything there is to know at this time."""
-    forced, promised = routing.forced(state, now), promise(state, settings)
+    forced = routing.forced(state, now)
+    promised = promise(state, settings) if accounts.release >= Release.V0_4 else None
     teachers_agree = opinions.agreement(state)
     return TaskStatus(
         task=settings.name,

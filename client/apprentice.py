@@ -212,6 +212,8 @@ class Apprentice:
         InvalidLabel, UnknownRequest, RequestFailed for an answer that cannot be compared, UnknownTask, NoServer.
         """
         [verdict] = await self.feedback_all(task, [label_of(request_id, output, right)])
+        if verdict.error == "InvalidLabel":
+            raise errors.InvalidLabel(verdict.message)
         if verdict.error == "UnknownRequest":
             raise errors.UnknownRequest(verdict.message)
         if verdict.error is not None:

@@ -9,19 +9,21 @@ from apprentice.messages import Feedback, Label
 from apprentice.messages.feedback import LABELS
 from client.errors import InvalidInput, InvalidLabel
 from client.requests import request_of
-from workflows.burst import LARGEST_INPUT
+from workflows.burst import LARGEST_INPUT, LARGEST_REQUEST
 
 
 def label_of(request_id: str, output: dict[str, Any] | None, right: bool | None) -> Label:
-    """Raises InvalidLabel: neither or both are given, or the id is none."""
+    """Raises InvalidLabel: neither or both are given, the id is none, or the output is no JSON that can be sent."""
     try:
-        return Label(request_id=request_id, output=output, right=right)
+        label = Label(request_id=request_id, output=output, right=right)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidLabel(f"not a label: {f'{where}: ' if where else ''}{first['msg']}") from None
     except RecursionError:
         raise InvalidLabel("the output is not JSON: nested too deep") from None
+    _size("task", label, LARGEST_REQUEST)
+    return label
 
 
 def feedback_of(task: str, labels: Sequence[Label], largest: int) -> Iterator[tuple[Feedback, int]]:

@@ -10,7 +10,6 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities import contract
 from apprentice.lifecycle import Lifecycle
 from apprentice.messages import Feedback, FeedbackCall, Labelled
-from apprentice.schema import SchemaError, compile_schema
 from apprentice.storable import why_not_storable
 from workflows import policies
 from workflows.burst import LARGEST_REQUEST, Burst
@@ -31,19 +30,11 @@ class Labelling:
 
     def check(self, order: Feedback) -> None:
         """Raises `ApplicationError` of type InvalidLabel."""
-        settings = self._brain.settings
-        schema = compile_schema(settings.output_schema, settings.name)
         content = order.model_dump_json().encode()
         if len(content) > LARGEST_REQUEST:
             raise _invalid(f"the labels are {len(content):,} bytes long; {LARGEST_REQUEST:,} are the most")
         if why := why_not_storable(content, "label"):
             raise _invalid(why)
-        for label in order.labels:
-            try:
-                if label.output is not None:
-                    schema.validate(label.output)
-            except SchemaError as error:
-                raise _invalid(f"the output for request id {label.request_id!r} does not fit: {error}") from None
 
     async def take(self, order: Feedback, digest: str) -> Labelled:
         """Raises `ApplicationError` named after what failed."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from apprentice.confidence.window import correlation
 from apprentice.explanation import explain
 from apprentice.messages import Phase, Promise, VersionStatus
+from apprentice.release import Release
 from apprentice.settings import QualitySettings
 from apprentice.state import LifecycleState
 from tests.apprentice.brain import T0, World, autonomous, coached, comparisons, promised, task_settings
@@ -30,6 +31,18 @@ AHEAD: dict[str, Any] = {"next_share": 0.62, "next_agreement": 0.93, "needed": 3
 def sentence(*scores: float, forced: bool = False, promise: Promise = NOTHING, **state: Any) -> str:
     held = LifecycleState.model_validate({**state, "window": comparisons(*scores)})
     return explain(held, SETTINGS, correlation(held.window), promise, forced=forced)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_run_of_an_earlier_release_says_nothing_of_proofs_that_it_does_not_go_by(phase: Phase) -> None:
+    brain = coached(release=Release.V0_3, phase=phase, window=comparisons(*[1.0] * 40), rate=0.1, defer_below=0.4)
+    status = brain.status(T0)
+    assert status.promise is None
+    assert "nothing is proven" not in status.explanation
+    assert "the remote model answers" not in status.explanation
+    if phase is Phase.AUTONOMOUS:
+        assert "version 1 serves what it is sure enough of, 10.0% of requests are checked" in status.explanation
+        assert "goes on by its rules until it rolls over" in status.explanation
 
 
 def test_it_says_how_many_examples_are_missing() -> None:

@@ -74,13 +74,16 @@ def test_a_file_is_taken_as_far_as_it_can_be(place: Place) -> None:
         '{"request_id": "r-5", "right": "yes"}',
         '{"right": true}',
         "no JSON",
+        '{"request_id": "r-6", "output": {"category": "SECRET"}}',
+        '{"request_id": "r-7", "output": {"category": "SECRET\\u0000"}}',
     ]
     (place.folder / "labels.jsonl").write_text("\n".join(lines))
     done = place.cli("feedback", place.task, "--from", "labels.jsonl", "--json")
     said = json.loads(done.stdout)
     assert done.returncode == 1
-    assert (said["labelled"], said["empty"], said["refused"]) == (2, 1, 5)
-    assert [problem.split(":")[0] for problem in said["problems"]] == [f"line {n}" for n in (7, 8, 9, 10, 6)]
+    assert (said["labelled"], said["empty"], said["refused"]) == (2, 1, 7)
+    assert [problem.split(":")[0] for problem in said["problems"]] == [f"line {n}" for n in (7, 8, 9, 10, 12, 6, 11)]
+    assert "SECRET" not in done.stdout + done.stderr
 
 
 def test_a_fair_sample_is_drawn_filled_in_and_tells_how_right_the_teacher_is(place: Place) -> None:
