@@ -76,7 +76,8 @@ def _coaching(
 def _autonomous(state: LifecycleState, correlation: Interval | None, promise: Promise | None) -> str:
     measured = _measured(correlation) if correlation else "no comparison of this version yet"
     if promise is None:
-        checked = "nothing is checked, coaching is paused" if state.coaching_paused else f"{state.rate:.1%} are checked"
+        rate = "none" if state.coaching_paused else f"{state.rate:.1%}"
+        checked = f"{rate} of requests are checked"
         return f"version {state.version} serves what it is sure enough of, {checked}: {measured}; {BEFORE_0_4}"
     if promise.threshold is None:
         return f"the remote model answers, as nothing is proven of version {state.version}: {measured}; " + _outlook(

@@ -184,13 +184,13 @@ def test_another_target_is_proven_anew_from_the_window() -> None:
 def test_another_target_leaves_the_watch_over_the_inputs_as_it_is() -> None:
     world = World(autonomous(comparisons(*[1.0] * 100, confidence=0.95)), confidence=lambda rng: 0.95)
     assert world.brain.state.evidence is not None
-    world.brain.state.evidence.classes = "AAAA"
+    world.brain.state.evidence.classes = "AAAAAA=="
     world.send(50)
     before = world.brain.state.evidence.inputs.model_dump()
     stricter = task_settings(local=NEVER, quality=QualitySettings(target=0.95))
     world.act(world.brain.operate(ApplySettings(settings=stricter), world.now))
     assert world.brain.state.evidence.target == 0.95
-    assert world.brain.state.evidence.classes == "AAAA"
+    assert world.brain.state.evidence.classes == "AAAAAA=="
     assert world.brain.state.evidence.inputs.model_dump() == before
 
 
