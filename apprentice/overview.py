@@ -24,10 +24,10 @@ def status(
 ) -> TaskStatus:
     """Everything there is to know at this time."""
     forced, promised = routing.forced(state, now), promise(state, settings)
-    teachers_agree = opinions.agreement(state)
+    teachers_agree, standing = opinions.agreement(state), allowance.status(accounts.budget, now)
     return TaskStatus(
         task=settings.name,
-        explanation=explain(state, settings, correlation, promised, forced=forced),
+        explanation=explain(state, settings, correlation, promised, forced=forced, standing=standing),
         at=now,
         phase=state.phase,
         correlation=correlation,
@@ -38,7 +38,7 @@ def status(
         forced_until=state.forced_until if forced else None,
         currency=settings.budget.currency,
         caps=accounts.budget.status(now),
-        allowance=allowance.status(accounts.budget, now),
+        allowance=standing,
         unknown=accounts.unknown(),
         frozen=accounts.frozen,
         outage=state.health.outage,
