@@ -2,7 +2,7 @@
 
 from apprentice import outage
 from apprentice.allowance import overview as allowance
-from apprentice.messages import Interval, Phase, Promise
+from apprentice.messages import AllowanceStatus, Interval, Phase, Promise
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.schedule import batch, new_examples
 from apprentice.settings import TaskSettings
@@ -18,6 +18,7 @@ def explain(
     promise: Promise | None,
     *,
     forced: bool,
+    standing: AllowanceStatus | None = None,
 ) -> str:
     """One sentence for an operator; numbers rounded to two digits. A run of before 0.4 promises nothing."""
     if forced:
@@ -25,7 +26,7 @@ def explain(
         return f"an operator sends everything to the remote model{until}"
     if state.health.outage is not None:
         return f"{outage.words(state.health.outage)}; requests go to the remote model within budget"
-    if words := allowance.explain(state, settings):
+    if words := allowance.explain(state, standing):
         return words
     match state.phase:
         case Phase.COLLECTING:

@@ -27,9 +27,10 @@ def status(
     forced = routing.forced(state, now)
     promised = promise(state, settings) if accounts.release >= Release.V0_4 else None
     teachers_agree = opinions.agreement(state)
+    standing = allowance.status(accounts.budget, now)
     return TaskStatus(
         task=settings.name,
-        explanation=explain(state, settings, correlation, promised, forced=forced),
+        explanation=explain(state, settings, correlation, promised, forced=forced, standing=standing),
         at=now,
         phase=state.phase,
         correlation=correlation,
@@ -40,7 +41,7 @@ def status(
         forced_until=state.forced_until if forced else None,
         currency=settings.budget.currency,
         caps=accounts.budget.status(now),
-        allowance=allowance.status(accounts.budget, now),
+        allowance=standing,
         unknown=accounts.unknown(),
         frozen=accounts.frozen,
         outage=state.health.outage,

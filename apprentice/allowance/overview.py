@@ -5,7 +5,6 @@ from datetime import datetime
 from apprentice.allowance.counting import CallBudget
 from apprentice.budget import Budget
 from apprentice.messages import AllowanceStatus
-from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
 
@@ -23,14 +22,25 @@ def status(budget: Budget, now: datetime) -> AllowanceStatus | None:
     )
 
 
-def explain(state: LifecycleState, settings: TaskSettings) -> str | None:
+def explain(state: LifecycleState, standing: AllowanceStatus | None) -> str | None:
     """What a version that answers under an allowance does; None where none does."""
-    calls, plan = settings.allowance.remote_calls, state.allowance
-    if calls is None or plan is None or state.version is None:
+    plan, version = state.allowance, state.version
+    if standing is None or plan is None or version is None:
         return None
-    if plan.taken >= calls:
-        return f"all {calls:,} remote calls of the allowance are taken; version {state.version} answers everything"
+    calls, taken = standing.calls, standing.taken
+    if taken >= calls:
+        return f"all {calls:,} remote calls of the allowance are taken; version {version} answers everything"
     return (
-        f"version {state.version} answers, {plan.taken:,} of {calls:,} remote calls of the allowance are taken; "
-        f"answers with a confidence below {plan.defer_below:.2f} go to the remote model"
+        f"version {version} answers, {taken:,} of {calls:,} remote calls of the allowance are taken; "
+        f"{_bought(plan.defer_below, 0.0 if state.coaching_paused else plan.rate)}"
     )
+
+
+def _bought(defer_below: float, rate: float) -> str:
+    """Which requests the remote model gets."""
+    if rate >= 1.0 or defer_below >= 1.0:
+        return "everything goes to the remote model"
+    if not defer_below:
+        return f"{rate:.1%} of requests, chosen by chance, go to the remote model"
+    others = f", and {rate:.1%} of requests by chance" if rate else ""
+    return f"answers with a confidence below {defer_below:.2f} go to the remote model{others}"

@@ -173,6 +173,23 @@ def test_status_says_what_is_left_and_who_is_asked() -> None:
     assert "of 200 remote calls of the allowance are taken" in one.brain.status(one.now).explanation
 
 
+def test_status_says_what_a_coin_buys_where_the_local_model_never_says_how_sure_it_is() -> None:
+    one = world(40)
+    one.confidence = lambda rng: None
+    one.send(20)
+    assert one.brain.state.allowance is not None
+    rate = one.brain.state.allowance.rate
+    said = one.brain.status(one.now).explanation
+    assert said.endswith(f"{rate:.1%} of requests, chosen by chance, go to the remote model")
+
+
+def test_status_after_the_period_says_that_no_call_of_the_new_one_is_taken() -> None:
+    one = world(20)
+    one.send(300)
+    assert f"answers, {taken(one)} of 20 remote calls" in one.brain.status(one.now).explanation
+    assert "answers, 0 of 20 remote calls" in one.brain.status(one.now + DAY).explanation
+
+
 @pytest.mark.parametrize(
     ("sure", "share", "expected"),
     [
