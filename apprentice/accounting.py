@@ -31,12 +31,15 @@ UNKNOWN_KEPT = 200
 class BudgetExhausted(Exception):
     """No cap has room for the call and no local model may stand in. `resets` is when it will fit again, if it will."""
 
-    def __init__(self, amount: Decimal, currency: str, resets: datetime | None, *, frozen: bool = False) -> None:
-        why = (
-            "and an operator has frozen the budget (`apprentice budget unfreeze` ends that)"
-            if frozen
-            else "more than a cap has room for"
-        )
+    def __init__(
+        self, amount: Decimal, currency: str, resets: datetime | None, *, frozen: bool = False, no_calls: bool = False
+    ) -> None:
+        """`no_calls`: no call of the allowance is left, whatever one costs."""
+        why = "more than a cap has room for"
+        if frozen:
+            why = "and an operator has frozen the budget (`apprentice budget unfreeze` ends that)"
+        elif no_calls:
+            why = "and no remote call of the allowance is left"
         when = f"; the next period begins {resets:%Y-%m-%d %H:%M} UTC" if resets else ""
         super().__init__(f"a call may cost up to {amount} {currency}, {why}{when}")
         self.resets = resets
@@ -146,7 +149,8 @@ class Accounts:
     def _exhausted(self, amount: Decimal, now: datetime) -> BudgetExhausted:
         resets = [self.budget.next_room(amount, now), self.state.grants.resets if self.settings.shared_budget else None]
         latest = max((time for time in resets if time), default=None)
-        return BudgetExhausted(amount, self.settings.budget.currency, latest, frozen=self.frozen)
+        no_calls = isinstance(self.budget, CallBudget) and not self.budget.left(now)
+        return BudgetExhausted(amount, self.settings.budget.currency, latest, frozen=self.frozen, no_calls=no_calls)
 
     def close(self, outcome: RequestOutcome, now: datetime) -> None:
         """Account for a finished request."""

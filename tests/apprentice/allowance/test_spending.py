@@ -73,6 +73,7 @@ def test_without_a_version_a_spent_allowance_is_an_error_that_says_when_it_begin
     with pytest.raises(BudgetExhausted) as refused:
         brain.admit(request(2), 0.5, T0)
     assert refused.value.resets == datetime(2026, 3, 3, tzinfo=T0.tzinfo)
+    assert "no remote call of the allowance is left" in str(refused.value)
 
 
 def test_the_unsure_are_bought_and_a_day_is_spent_neither_early_nor_in_part() -> None:

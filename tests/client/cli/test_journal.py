@@ -81,7 +81,7 @@ async def fill(file: Path, log: Log) -> None:
 
 @pytest.fixture(scope="module")
 def lived() -> Log:
-    return live(settings(), World.of(300, 1), random.Random(1))
+    return live(settings(), World.of(300, 3), random.Random(1))
 
 
 @pytest.fixture(scope="module")
