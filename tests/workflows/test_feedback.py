@@ -140,7 +140,7 @@ async def test_a_version_learns_what_people_said_and_nothing_that_teachers_dispu
     assert newest.left_out >= len(disputed)
     assert newest.train + newest.holdout + newest.left_out == status.examples
     assert status.teacher_error is not None
-    assert 0 < status.teacher_error.at_least < 0.3
+    assert 0 < status.teacher_error.at_least < 0.5
 
 
 async def test_labels_outlive_a_rollover_and_the_end_of_the_task(
