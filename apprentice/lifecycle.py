@@ -184,8 +184,11 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        if state.fresh is not None and route is not None and route.fair:
-            state.fresh += outcome.example is Split.HOLDOUT
+        if outcome.remote is not None and not outcome.copied and route is not None and route.fair:
+            state.drawn += 1
+            state.repeated += outcome.example is None
+            if state.fresh is not None:
+                state.fresh += outcome.example is Split.HOLDOUT
         if outcome.score is not None and outcome.remote and route and route.fair:
             self.judge.hear(outcome.remote)
         seen = outcome.local is not None and self.judge.see(outcome.local)

@@ -46,6 +46,9 @@ class LifecycleState(BaseModel):
     # Examples and fine-tunes.
     examples: int = 0
     holdout: int = 0
+    # Fair requests that the remote model answered, and those of them whose input was an example already.
+    drawn: int = 0
+    repeated: int = 0
     # Fair hold-out examples since quality or inputs were last seen to change, now and when a fine-tune last began.
     fresh: int | None = None
     fresh_taught: int | None = None

@@ -24,6 +24,12 @@ others tells much for little."""
 CERTAIN = 2.3
 """By how many nats a proof exceeds what is needed where the sampling rate reaches its floor: a tenfold."""
 
+LEAST_REPEATED, REPEATED = 10, 0.05
+"""Of the fair requests that the remote model answered, those whose input had been answered before. In the hold-out and
+in rehearsals each input counts once: where more than this share repeats, a popular input that goes wrong would hardly
+show there, so a version is proven by what comes.
+"""
+
 
 class Judge:
     """Over a task's accounts, whose state holds the evidence. `retrain` starts, or notes, a fine-tune for a reason."""
@@ -101,6 +107,8 @@ class Judge:
             # What was right before the traffic changed proves nothing of any version; nobody knows when a rehearsed
             # example came.
             comparisons, rehearsal = comparisons[max(0, len(comparisons) - state.fresh_taught) :], []
+        if state.repeated >= max(LEAST_REPEATED, REPEATED * state.drawn):
+            comparisons, rehearsal = [], []
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:

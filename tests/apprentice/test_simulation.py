@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -228,3 +228,33 @@ def test_a_model_without_a_price_is_refused() -> None:
     used = task(remote=RemoteSettings(provider="recorded", model="no-such-model"))
     with pytest.raises(ValueError, match="no price is known"):
         Simulation(used, lambda i, o, v: Memory(i, o), build(used), random.Random(0), START)
+
+
+class Stubborn(Memory):
+    """Wrong about the popular input, as sure of it as of the others."""
+
+    def predict_many(self, inputs: list[dict[str, Any]]) -> list[Guess]:
+        guesses = super().predict_many(inputs)
+        return [
+            replace(guess, output={"label": "wrong"}, confidence=0.99) if input["n"] == -1 else guess
+            for input, guess in zip(inputs, guesses, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_popular_input_that_goes_wrong_does_not_hide_behind_the_many_that_came_once(share: float) -> None:
+    """In the hold-out it counts once; in the traffic it is a large part."""
+    kept = 0
+    for seed in range(10):
+        coins = random.Random(seed)
+        popular = {"kind": 1, "n": -1}
+        rows = [
+            Recorded(row.request_id, popular, {"label": "popular"}) if coins.random() < share else row
+            for row in traffic(1500, seed)
+        ]
+        simulation = Simulation(task(), lambda i, o, version: Stubborn(i, o), build(task()), random.Random(seed), START)
+        for _ in simulation.run(rows):
+            pass
+        agreement = simulation.forecast().local_agreement
+        kept += agreement is None or agreement >= 0.85
+    assert kept >= 9
