@@ -98,7 +98,7 @@ async def test_an_example_teaches_what_a_person_said_and_a_frozen_data_set_stays
         assert (ref.train + ref.holdout, ref.left_out) == (2, 0)
     assert await store.examples.export(between, split, tmp_path / "rows.jsonl") == 2
     row = json.loads((tmp_path / "rows.jsonl").read_text().splitlines()[0])
-    assert row == {"input": one.example.input, "output": GOLD}
+    assert row == {"input": one.example.input, "output": GOLD, "fair": False}
 
 
 @pytest.mark.parametrize("split", Split)
