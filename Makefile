@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
 # Test processes. Tests wait more than they compute; a file's tests stay in one of them (ARGS=-n0: all in this one).
-JOBS ?= 2
+JOBS ?= 1
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 LINT_PATHS := apprentice workflows activities workers client benchmarks tests tools
