@@ -7,39 +7,38 @@ from rich.console import Group
 from rich.text import Text
 
 from apprentice.messages import HistoryPoint, TaskStatus
-from client import Apprentice
 from client.cli import options
-from client.cli.connecting import answered, connected
+from client.cli.connecting import connected
 from client.cli.figures import share
+from client.cli.looking import Looked, look
 from client.cli.output import note, print_json, show, stdout
 from client.cli.report_view import copies, report_of
-from client.cli.status import TaskOrAll, as_json, read
+from client.cli.status import TaskOrAll, as_json
 
 type Story = tuple[TaskStatus, list[HistoryPoint]]
 
 
 def report(task: TaskOrAll = None, json: options.Json = False, address: options.Address = None) -> None:
     """What was saved and at what quality: of one task, or of all that run."""
-    stories = asyncio.run(_ask(task, address))
+    looked = asyncio.run(_ask(task, address))
     if json:
-        print_json(as_document(stories[0]) if task else {"tasks": [as_document(story) for story in stories]})
-        return
-    if not stories:
+        print_json(as_document(looked.answers[0]) if task else looked.as_json(as_document))
+    elif not looked.answers and not looked.silent:
         note("no task is running; `apprentice apply` starts those of the configuration")
-    encoding = stdout().encoding
-    for status, history in stories:
-        show(Group(report_of(status, history, width=stdout().width, encoding=encoding), Text()))
+    else:
+        for status, history in looked.answers:
+            report = report_of(status, history, width=stdout().width, encoding=stdout().encoding)
+            show(Group(report, Text()))
+    looked.complain()
 
 
-async def _ask(task: str | None, address: str | None) -> list[Story]:
+async def _ask(task: str | None, address: str | None) -> Looked[Story]:
     async with connected(address, task) as apprentice:
-        return await answered(_read(apprentice, task))
 
+        async def ask(name: str) -> Story:
+            return await apprentice.status(name), await apprentice.history(name)
 
-async def _read(apprentice: Apprentice, task: str | None) -> list[Story]:
-    statuses = await read(apprentice, task)
-    histories = await asyncio.gather(*[apprentice.history(status.task) for status in statuses])
-    return list(zip(statuses, histories, strict=True))
+        return await look(apprentice, task, ask)
 
 
 def as_document(story: Story) -> dict[str, Any]:

@@ -6,47 +6,32 @@ from typing import Annotated, Any
 import typer
 
 from apprentice.messages import TaskStatus
-from client import Apprentice
 from client.cli import options
-from client.cli.connecting import answered, connected
+from client.cli.connecting import connected
+from client.cli.looking import Looked, look
 from client.cli.output import note, print_json, show, stdout
 from client.cli.status_view import detail, overview
-from client.errors import UnknownTask
 
 TaskOrAll = Annotated[str | None, typer.Argument(metavar="[TASK]", help="The task's name. Default: all tasks.")]
 
 
 def status(task: TaskOrAll = None, json: options.Json = False, address: options.Address = None) -> None:
     """How all tasks stand, or everything about one."""
-    statuses = asyncio.run(_ask(task, address))
+    looked = asyncio.run(_ask(task, address))
     if json:
-        print_json(as_json(statuses[0]) if task else {"tasks": [as_json(one) for one in statuses]})
+        print_json(as_json(looked.answers[0]) if task else looked.as_json(as_json))
     elif task:
-        show(detail(statuses[0]))
-    elif statuses:
-        show(overview(statuses, stdout().width))
-    else:
+        show(detail(looked.answers[0]))
+    elif looked.answers:
+        show(overview(looked.answers, stdout().width))
+    elif not looked.silent:
         note("no task is running; `apprentice apply` starts those of the configuration")
+    looked.complain()
 
 
-async def _ask(task: str | None, address: str | None) -> list[TaskStatus]:
+async def _ask(task: str | None, address: str | None) -> Looked[TaskStatus]:
     async with connected(address, task) as apprentice:
-        return await answered(read(apprentice, task))
-
-
-async def read(apprentice: Apprentice, task: str | None) -> list[TaskStatus]:
-    """The status of one task, or of all that run, sorted by name."""
-    if task is not None:
-        return [await apprentice.status(task)]
-    found = await asyncio.gather(*[_running(apprentice, name) for name in await apprentice.tasks()])
-    return [one for one in found if one is not None]
-
-
-async def _running(apprentice: Apprentice, task: str) -> TaskStatus | None:
-    try:
-        return await apprentice.status(task)
-    except UnknownTask:  # it ended since the list was made
-        return None
+        return await look(apprentice, task, apprentice.status)
 
 
 def as_json(status: TaskStatus) -> dict[str, Any]:

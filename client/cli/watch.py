@@ -12,9 +12,10 @@ from rich.text import Text
 
 from apprentice.messages import TaskStatus
 from client.cli import options
-from client.cli.connecting import answered, connected
+from client.cli.connecting import connected
+from client.cli.looking import Looked, look
 from client.cli.output import Failed, note, print_line, show, stdout
-from client.cli.status import TaskOrAll, as_json, read
+from client.cli.status import TaskOrAll, as_json
 from client.cli.status_view import detail, line, overview
 from client.errors import NoServer
 
@@ -30,30 +31,37 @@ def watch(
     asyncio.run(_draw(task, interval, address) if live else _print(task, interval, json, address))
 
 
-async def _looks(task: str | None, interval: float, address: str | None) -> AsyncIterator[list[TaskStatus] | None]:
+async def _looks(task: str | None, interval: float, address: str | None) -> AsyncIterator[Looked[TaskStatus] | None]:
     """Look after look; None where nobody answered. The first has to be answered."""
     async with connected(address, task) as apprentice:
         seen = False
         while True:
             started = time.monotonic()
+            found: Looked[TaskStatus] | None = None
             try:
-                found: list[TaskStatus] | None = await answered(read(apprentice, task))
-                seen = True
+                found = await look(apprentice, task, apprentice.status)
             except (Failed, NoServer):
                 if not seen:
                     raise
-                found = None
+            if found and not found.answers and not seen:
+                found.complain()
+            seen = seen or found is not None
             yield found
             await asyncio.sleep(max(0.0, started + interval - time.monotonic()))
 
 
 async def _print(task: str | None, interval: float, json: bool, address: str | None) -> None:
-    async for statuses in _looks(task, interval, address):
-        if statuses is None:
+    silent: list[str] = []
+    async for looked in _looks(task, interval, address):
+        if looked is None:
             note("no answer; still trying")
-        elif not statuses and not json:
+            continue
+        if looked.trouble and looked.silent != silent:  # once, not at each look
+            note(looked.trouble)
+        silent = looked.silent
+        if not looked.answers and not silent and not json:
             note("no task is running")
-        for status in statuses or []:
+        for status in looked.answers:
             if json:
                 print_line(as_json(status))
             else:
@@ -63,9 +71,10 @@ async def _print(task: str | None, interval: float, json: bool, address: str | N
 async def _draw(task: str | None, interval: float, address: str | None) -> None:
     with Live(console=stdout(), auto_refresh=False, screen=False) as live:
         last: list[TaskStatus] = []
-        async for statuses in _looks(task, interval, address):
-            last = last if statuses is None else statuses
-            hint = Text("no answer; still trying" if statuses is None else "Ctrl-C ends this", style="dim")
+        async for looked in _looks(task, interval, address):
+            trouble = "no answer; still trying" if looked is None else looked.trouble
+            last = last if looked is None else looked.answers
+            hint = Text(trouble or "Ctrl-C ends this", style="dim")
             live.update(Group(_picture(task, last), hint), refresh=True)
 
 

@@ -1,5 +1,6 @@
 """The command line against a real server, with the worker that `apprentice worker` starts."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,10 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
 
 from tests.client.cli.place import Place, eventually, place_of
 from tests.conftest import DevEnv
 from workers.dev_server import free_port
+from workflows.ids import lifecycle_id
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +74,47 @@ def test_a_misspelt_task_is_told_the_right_one(place: Place, arguments: list[str
 
 
 def test_status_lists_all_tasks_in_plain_text(place: Place) -> None:
-    eventually(lambda: place.cli("status").returncode == 0)
-    done = place.cli("status")
-    assert place.task in done.stdout
-    assert "\x1b" not in done.stdout
+    eventually(lambda: place.task in place.cli("status").stdout)  # the list of what runs is a moment behind
+    assert "\x1b" not in place.cli("status").stdout
+
+
+@pytest.fixture
+def abandoned(place: Place) -> Iterator[str]:
+    """A task that runs beside it, for which no worker is running."""
+    name = f"{place.task}_abandoned"
+    text = (place.folder / "apprentice.yaml").read_text().replace(place.task, name)
+    (place.folder / "abandoned.yaml").write_text(text)
+    assert place.cli("apply", "-c", "abandoned.yaml").returncode == 0
+    eventually(lambda: name in place.cli("status", "--json").stdout)
+    yield name
+    asyncio.run(_terminate(place, name))
+
+
+async def _terminate(place: Place, name: str) -> None:
+    client = await Client.connect(place.environ["TEMPORAL_ADDRESS"])
+    await client.get_workflow_handle(lifecycle_id(name)).terminate()
+
+
+def test_a_task_without_a_worker_keeps_the_others_from_nobody(place: Place, abandoned: str) -> None:
+    shown, document, report = place.cli("status"), place.cli("status", "--json"), place.cli("report", "--json")
+    assert [done.returncode for done in (shown, document, report)] == [1, 1, 1]
+    assert place.task in shown.stdout
+    assert "no answer from" in shown.stderr
+    assert abandoned in shown.stderr
+    for done in (document, report):
+        told = json.loads(done.stdout)
+        assert place.task in {one["task"] for one in told["tasks"]}
+        assert abandoned in told["silent"]
+
+
+def test_watching_goes_on_beside_a_task_without_a_worker(place: Place, abandoned: str) -> None:
+    watching = place.start("watch", "--json", "--interval", "0.2")
+    assert watching.stdout is not None
+    looks = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=30)
+    assert place.task in {look["task"] for look in looks}
+    assert errors.count("no answer from") == errors.count(abandoned) == 1  # once, not at each look
 
 
 def test_status_of_one_task_explains_it(place: Place) -> None:
