@@ -55,9 +55,8 @@ class Evidence(BaseModel):
         confidences += [*(confidence for _, confidence in rehearsal), *typical]
         scope = settings.quality.scope
         begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
-        for score, confidence in rehearsal:
-            begun.ladder.see(confidence)
-            begun.ladder.learn(Comparison(score=score, confidence=confidence, version=0), begun.target, scope)
+        if rehearsal:
+            begun.ladder.rehearse(rehearsal, begun.target, scope)
         for one in comparisons:
             begun.ladder.see(one.confidence)
             begun.ladder.learn(one.model_copy(update={"weight": 1.0}), begun.target, scope)
@@ -120,3 +119,7 @@ class Evidence(BaseModel):
     def rungs(self, confidence: float) -> list[Rung]:
         """From the strictest down, as far as they are proven with a confidence in (0, 1)."""
         return self.ladder.rungs(confidence, self.scope)
+
+    def waits(self, confidence: float) -> list[tuple[int, Rung]]:
+        """Those that are not proven yet but will be, each with about how many comparisons by coin that takes."""
+        return self.ladder.waits(self.target, self.scope, confidence)

@@ -23,6 +23,10 @@ CHECKS = 0.1
 others tells much for little."""
 CERTAIN = 2.3
 """By how many nats a proof exceeds what is needed where the sampling rate reaches its floor: a tenfold."""
+PATIENCE = 0.3
+"""Times the requests so far: what a proof would save on that many more of them, comparing everything until it is there
+may cost. A task is taken to go on about as long as it has.
+"""
 
 LEAST_REPEATED, REPEATED = 10, 0.05
 """Of the fair requests that the remote model answered, those whose input had been answered before. In the hold-out and
@@ -201,7 +205,18 @@ class Judge:
             state.rate = self._rate(best) ** (1.0 - suspicion) if best else 1.0
             state.defer_below = best.confidence if best else 1.0
             state.rate_anchor = certainty
+        if best and self._pays(best):
+            state.rate, state.rate_anchor = 1.0, None  # as soon as it does not, the rate is set anew
         state.coaching = state.coaching and certainty < 1.0
+
+    def _pays(self, best: Rung) -> bool:
+        """Whether comparing everything is soon paid back: a proof near enough would let enough more be served."""
+        state = self._accounts.state
+        if state.evidence is None or best.share >= 1.0:
+            return False
+        worth = PATIENCE * state.requests
+        waits = state.evidence.waits(self._accounts.settings.quality.confidence)
+        return any(best.share * wait <= worth * (rung.share - best.share) for wait, rung in waits)
 
     def _enter(self, phase: Phase, reason: str) -> None:
         state = self._accounts.state

@@ -19,12 +19,12 @@ from activities.local.embedded.learners import LIBRARY_VERSION, Floats, Ints, du
 FORMAT = 2
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "manifest.json"
-FOLDS, FOLDS_BELOW = 3, {300: 10, 1000: 6}
-"""Of the out-of-fold predictions behind the confidence. With few examples, a model that misses a third of them is much
-worse than the final one, and more folds cost little; with many, 5 or 10 calibrate no better than 3."""
+FOLDS = 10
+"""Of the out-of-fold predictions behind the confidence, which also begin the proofs of a version's quality: a model
+that misses a third of the examples is notably worse than the final one, so that they would prove less than is true."""
 ENOUGH = 1500
-"""Predictions that a confidence is fitted on. With more rows there are more folds, of which only so many are answered
-as make these: calibrating then costs less than the training itself, not twice as much."""
+"""Predictions that a confidence is fitted on. With more rows only so many folds are answered as make these, so that the
+cost of calibrating grows no more; from 10,000 rows it is that of one or two trainings."""
 
 type Scores = Callable[[dict[str, Any], dict[str, Any]], float]
 
@@ -179,8 +179,7 @@ def _out_of_fold(
 ) -> tuple[Ints, list[list[Any]], Floats]:
     """Rows, and predictions for each by an ensemble that was fitted without it (but a single row predicts itself)."""
     count = rows.matrix.shape[0]
-    many = next((folds for below, folds in FOLDS_BELOW.items() if count < below), FOLDS)
-    folds = min(count, max(many, count // ENOUGH))
+    folds = min(count, max(FOLDS, count // ENOUGH))
     order = np.random.default_rng(seed).permutation(count)
     answered: list[Ints] = []
     values: list[list[Any]] = []

@@ -21,7 +21,7 @@ def bet_on(gains: list[float], worst: float) -> Wealth:
 
 def test_nobody_has_won_before_the_first_bet() -> None:
     assert Wealth().log() == pytest.approx(0.0)
-    assert Wealth().needed(1.0) is None
+    assert Wealth().needed(1.0, 0.85, 0.15, 0.85) is None
     assert math.fsum(math.exp(log) for log in LOG_SHARES) == pytest.approx(1.0)
 
 
@@ -63,7 +63,7 @@ def test_how_many_more_it_takes_is_about_right() -> None:
         wealth = Wealth()
         while wealth.log() < needed:
             if wealth.n == 40:
-                foretold.append(40 + (wealth.needed_at(needed, 0.08, 0.85, 0.15) or 0))
+                foretold.append(40 + (wealth.needed(needed, 0.93, 0.15, 0.85) or 0))
             wealth.bet((rng.random() < 0.93) - 0.85, 0.85)
         took.append(wealth.n)
     late = [n for n in took if n >= 40]
@@ -72,23 +72,37 @@ def test_how_many_more_it_takes_is_about_right() -> None:
 
 def test_what_will_never_be_proven_has_no_end() -> None:
     wealth = bet_on([0.15, -0.85] * 20, 0.85)
-    assert wealth.needed(3.0) is None
-    assert wealth.needed_at(3.0, 0.0, 0.85, 0.15) is None
-    assert wealth.needed_at(3.0, 0.15, 0.85, 0.15) is not None
+    assert wealth.needed(3.0, 0.85, 0.15, 0.85) is None
+    assert wealth.needed(3.0, 0.97, 0.15, 0.85) is not None
 
 
 def test_what_is_proven_needs_nothing_more() -> None:
-    wealth = bet_on([0.15] * 50, 0.85)
-    assert wealth.needed(proof(0.05)) == wealth.needed_at(proof(0.05), 0.1, 0.85, 0.15) == 0
+    assert bet_on([0.15] * 50, 0.85).needed(proof(0.05), 0.5, 0.15, 0.85) == 0
 
 
-def test_its_own_forecast_holds_while_gains_stay_as_they_were() -> None:
-    wealth = bet_on([0.15] * 10, 0.85)
-    more = wealth.needed(proof(0.05))
+def test_its_forecast_holds_to_the_gain_where_all_are_won() -> None:
+    more = bet_on([0.15] * 10, 0.85).needed(proof(0.05), 1.0, 0.15, 0.85)
     assert more is not None
-    proven = bet_on([0.15] * (10 + more), 0.85).log() >= proof(0.05)
-    assert proven
+    assert bet_on([0.15] * (10 + more), 0.85).log() >= proof(0.05)
     assert bet_on([0.15] * (10 + more // 2), 0.85).log() < proof(0.05)
+
+
+def test_what_was_lost_before_half_was_held_back_is_half_at_most() -> None:
+    ruined, won = bet_on([-0.85] * 100, 0.85), bet_on([0.15] * 100, 0.85)
+    before = won.log()
+    for wealth in (ruined, won):
+        wealth.hold_back()
+    assert ruined.log() == pytest.approx(-math.log(2), abs=0.01)
+    assert won.log() == pytest.approx(before - math.log(2), abs=1e-3)
+
+
+@given(st.floats(0.05, 0.95), st.integers(0, 60), st.randoms(use_true_random=False))
+def test_holding_back_makes_nothing_out_of_nothing(target: float, bets: int, rng: random.Random) -> None:
+    """The mean of what a gambler with fair bets has stays below what he began with."""
+    wealth = bet_on([float(rng.random() < target) - target for _ in range(bets)], target)
+    expected = (1.0 + math.exp(wealth.log())) / 2.0
+    wealth.hold_back()
+    assert math.exp(wealth.log()) <= expected + 1e-9
 
 
 def test_a_gain_beyond_the_worst_is_a_mistake() -> None:

@@ -123,3 +123,31 @@ def test_a_target_of_nothing_is_refused_and_one_of_everything_is_never_proven() 
     perfect = task_settings(quality=QualitySettings(target=1.0))
     found = rungs(Evidence.of(comparisons(*[1.0] * 200, confidence=0.9), perfect))
     assert not any(rung.proven for rung in found.values())
+
+
+def test_a_rehearsal_that_went_badly_delays_a_proof_by_few_comparisons_and_is_no_picture_of_the_agreement() -> None:
+    def until_proven(rehearsal: list[tuple[float, float]]) -> int:
+        evidence = Evidence.of([], SETTINGS, rehearsal, [0.95] * 20)
+        for count in range(1, 500):
+            evidence.learn(Comparison(score=1.0, confidence=0.95, version=1), fair=True)
+            if rungs(evidence)[0.94].proven:
+                assert rungs(evidence)[0.94].agreement == 1.0
+                return count
+        raise AssertionError
+
+    alone = until_proven([])
+    assert until_proven([(0.0, 0.95)] * 300) <= alone + 8
+    assert until_proven([(1.0, 0.95)] * 300) == 1
+
+
+def test_how_many_more_comparisons_a_rung_needs_is_about_right_though_most_requests_are_too_unsure_for_it() -> None:
+    sure, unsure = comparisons(*[1.0] * 8, confidence=0.96), comparisons(*[0.0] * 16, confidence=0.4)
+    evidence = Evidence.of([*sure, *unsure], SETTINGS)
+    [(foretold, rung)] = [wait for wait in evidence.waits(0.95) if wait[1].confidence == 0.955]
+    assert rung.share == pytest.approx(1 / 3)
+    took = 0
+    while not rungs(evidence)[0.955].proven:
+        took += 1
+        [one] = comparisons(float(took % 3 == 0), confidence=0.96 if took % 3 == 0 else 0.4)
+        evidence.learn(one, fair=True)
+    assert foretold == pytest.approx(took, rel=0.1)

@@ -84,6 +84,21 @@ def test_the_rate_falls_to_the_floor_with_the_proof_and_never_below() -> None:
     assert all(route.propensity >= 0.05 for route in late)
 
 
+def test_everything_is_compared_where_a_proof_is_near_that_pays_for_it() -> None:
+    def wait(requests: int) -> int:
+        """Requests until all is served locally, by a task that had answered so many when its surest were proven."""
+        world = World(coached(), agrees=lambda c: 0.97 if c == 0.96 else 0.84, confidence=two_kinds)
+        while world.brain.state.phase is not Phase.AUTONOMOUS:
+            world.send()
+        assert promised(world.brain).share < 0.7
+        world.brain.state.requests, began = requests, world.sent
+        while promised(world.brain).share < 1.0:
+            world.send()
+        return world.sent - began
+
+    assert wait(100) > 2 * wait(10_000)
+
+
 def test_a_sudden_fall_is_named_taught_against_and_ends_the_serving_of_what_is_no_longer_proven() -> None:
     world = World(autonomous(comparisons(*[1.0] * 100, confidence=0.95)), confidence=lambda rng: 0.95)
     world.send(2000)
