@@ -53,14 +53,6 @@ class Wealth(BaseModel):
         logs = [UNIT * capital for capital in self.capital]
         return wait(required, LOG_SHARES, logs, [log / max(1, self.n) for log in logs])
 
-    def needed_at(self, required: float, mean: float, worst: float, best: float) -> int | None:
-        """The same if gains are worth `mean` from now on, in [-worst, best], and vary as much as they can."""
-        if mean <= 0:
-            return None
-        won = min(1.0, (mean + worst) / (best + worst))
-        rates = [won * math.log1p(f * best / worst) + (1 - won) * math.log1p(-f) for f in FRACTIONS]
-        return wait(required, LOG_SHARES, [UNIT * capital for capital in self.capital], rates)
-
 
 def mixed(log_shares: Sequence[float], logs: Sequence[float]) -> float:
     """Log of the whole wealth, from the log of each bet's share at the start and of what the bet made of 1."""
