@@ -22,6 +22,7 @@ from client import Apprentice
 from client.apprentice import CONCURRENCY
 from client.cli import options
 from client.cli.connecting import answered, connected
+from client.cli.counts import counted
 from client.cli.output import Failed, note, print_json, show, stderr
 from client.cli.requests_file import RequestsFile
 from client.cli.run import new_attempt
@@ -100,11 +101,12 @@ def _tell(settings: TaskSettings, rows: list[dict[str, Any]], problems: list[str
         else "at once, at the full price (`remote.batch: true` asks for the discount of batches)"
     )
     most = f"at most {bound.normalize():f} {settings.budget.currency}, within the caps"
-    note(f"{len(rows):,} different inputs for {settings.remote.provider} {settings.remote.model}: {most}; {how}")
+    asked = f"{counted(len(rows), 'different input')} for {settings.remote.provider} {settings.remote.model}"
+    note(f"{asked}: {most}; {how}")
     for problem in problems[:PROBLEMS_SHOWN]:
         note(f"  {problem}")
     if len(problems) > PROBLEMS_SHOWN:
-        note(f"  and {len(problems) - PROBLEMS_SHOWN:,} more lines that cannot be used")
+        note(f"  and {counted(len(problems) - PROBLEMS_SHOWN, 'more line')} that cannot be used")
 
 
 def _ask(task: str) -> None:

@@ -16,6 +16,7 @@ from apprentice.messages import Label, Source, Verdict
 from apprentice.settings import Config
 from client.cli import options
 from client.cli.connecting import answered, connected, hinting
+from client.cli.counts import counted
 from client.cli.labels_file import read_labels, write_sample
 from client.cli.output import Failed, note, print_json, show
 from client.cli.run import read_input
@@ -135,11 +136,11 @@ def _from_file(task: str, path: Path, address: str | None, json: bool) -> None:
         counts = {"labelled": taken, "corrected": corrected, "empty": labels.empty, "refused": len(problems)}
         print_json({"task": task} | counts | {"problems": problems[:PROBLEMS_SHOWN]})
     else:
-        show(f"{task}: {taken:,} labelled, {corrected:,} examples corrected, {labels.empty:,} without a label")
+        show(f"{task}: {taken:,} labelled, {counted(corrected, 'example')} corrected, {labels.empty:,} without a label")
         for problem in problems[:PROBLEMS_SHOWN]:
             note(f"  {problem}")
         if len(problems) > PROBLEMS_SHOWN:
-            note(f"  and {len(problems) - PROBLEMS_SHOWN:,} more lines that cannot be used")
+            note(f"  and {counted(len(problems) - PROBLEMS_SHOWN, 'more line')} that cannot be used")
     if problems:
         raise typer.Exit(1)
 
@@ -161,12 +162,13 @@ def _sample(config: Config, path: Path, task: str, count: int, of: Of, output: P
     if json:
         print_json({"task": task, "drawn": written, "without_input": unknown, "output": str(output)})
         return
-    show(f"{task}: {written:,} requests in {output}; fill in `right` or `output`, then")
+    show(f"{task}: {counted(written, 'request')} in {output}; fill in `right` or `output`, then")
     show(f"  apprentice feedback {task} --from {output}")
     if written < count:
         note(f"there are no more that {'the teacher' if of is Of.TEACHER else 'the local model alone'} answered")
     if unknown:
-        note(f"of {unknown:,} the input is not kept, as the local model answered them: look them up by `request_id`")
+        requests = counted(unknown, "request")
+        note(f"the input of {requests} is not kept, as the local model answered: look it up by `request_id`")
 
 
 async def _draw(config: Config, task: str, count: int, of: Of) -> list["Drawn"]:

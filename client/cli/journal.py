@@ -16,6 +16,7 @@ from apprentice.config.errors import unknown_name
 from apprentice.settings import Config, TaskSettings
 from apprentice.whatif import Figures, Side, WhatIf, what_if
 from client.cli import overrides
+from client.cli.counts import counted
 from client.cli.figures import percent
 from client.cli.output import Failed, note, print_json, show
 from client.cli.status_view import money
@@ -50,7 +51,7 @@ def answer(
         print_json(as_json(task, changes, settings, found))
         return
     shown = ", ".join(f"{key}={value}" for key, value in changes.items()) or f"the settings of {config}"
-    show(Text(f"{task}: {len(memory.log.requests):,} requests of the journal, under {shown}", style="bold"))
+    show(Text(f"{task}: {counted(len(memory.log.requests), 'request')} of the journal, under {shown}", style="bold"))
     show(table(found, settings.budget.currency))
     for line in remarks(found):
         note(line)

@@ -11,6 +11,7 @@ from rich.text import Text
 from apprentice.accounting import COST_DIGITS
 from apprentice.messages import DaySpend, HistoryPoint, TaskStatus
 from client.cli.charts import Values, chart, sparkline
+from client.cli.counts import counted
 from client.cli.figures import share, spent
 from client.cli.status_view import detail, money
 
@@ -28,7 +29,7 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
     if status.copied:
         saved = money(copies(status), status.currency)
         parts[-1:] = [
-            Text(f"{status.copied:,} requests were answered by another's answer, which saved {saved}"),
+            Text(f"{counted(status.copied, 'request')} got another's answer, which saved {saved}"),
             Text(),
         ]
     if len(history) > 1:
@@ -41,7 +42,7 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
 def headline(status: TaskStatus) -> str:
     """The savings in a line."""
     saved = spent(status.spend, status.all_remote, status.currency, local_cost=status.local_cost)
-    return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
+    return f"{saved}; {status.local_share:.0%} of {counted(status.requests, 'request')} served locally"
 
 
 def copies(status: TaskStatus) -> Decimal:

@@ -11,6 +11,7 @@ from rich.text import Text
 from apprentice.messages import TaskStatus
 from client.cli import options
 from client.cli.connecting import connected, hinting
+from client.cli.counts import counted
 from client.cli.output import Failed, print_json, show, stderr
 
 
@@ -27,7 +28,8 @@ def retire(
     if json:
         print_json({"task": task, "retired": True, "requests": status.requests, "examples": status.examples})
     else:
-        show(f"retired {task} after {status.requests:,} requests; `apprentice apply` starts it again where it was")
+        served = counted(status.requests, "request")
+        show(f"retired {task} after {served}; `apprentice apply` starts it again where it was")
 
 
 def _ask(task: str) -> None:
