@@ -1,7 +1,6 @@
 """`apprentice feedback`: people say what was right, of an answer, of a file of them, or of a fair sample."""
 
 import asyncio
-import os
 import random
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,22 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.config import load
-from apprentice.config.errors import unknown_name
 from apprentice.messages import Label, Source, Verdict
 from apprentice.settings import Config
 from client.cli import options
+from client.cli.configured import with_task
 from client.cli.connecting import answered, connected, hinting
 from client.cli.counts import counted
 from client.cli.labels_file import read_labels, write_sample
-from client.cli.output import Failed, note, print_json, show
+from client.cli.output import PROBLEMS_SHOWN, Failed, note, note_problems, print_json, show
 from client.cli.run import read_input
 from client.labels import label_of
 
 if TYPE_CHECKING:
     from activities.store import Drawn
 
-PROBLEMS_SHOWN = 10
 # A hundred labels, each scored by a model perhaps.
 PATIENCE_SECONDS = 300.0
 
@@ -70,7 +67,7 @@ def feedback(
     """
     _one_way(request_id, correct, right, wrong, file, sample, output)
     if sample is not None and output is not None:
-        _sample(_config(config, task), config, task, sample, of, output, json)
+        _sample(with_task(config, task), task, sample, of, output, json)
     elif file is not None:
         _from_file(task, file, address, json)
     else:
@@ -137,23 +134,12 @@ def _from_file(task: str, path: Path, address: str | None, json: bool) -> None:
         print_json({"task": task} | counts | {"problems": problems[:PROBLEMS_SHOWN]})
     else:
         show(f"{task}: {taken:,} labelled, {counted(corrected, 'example')} corrected, {labels.empty:,} without a label")
-        for problem in problems[:PROBLEMS_SHOWN]:
-            note(f"  {problem}")
-        if len(problems) > PROBLEMS_SHOWN:
-            note(f"  and {counted(len(problems) - PROBLEMS_SHOWN, 'more line')} that cannot be used")
+        note_problems(problems)
     if problems:
         raise typer.Exit(1)
 
 
-def _config(path: Path, task: str) -> Config:
-    loaded = load(path, os.environ)
-    names = [one.name for one in loaded.tasks]
-    if task not in names:
-        raise Failed(f"{path}: {unknown_name(task, names, 'task')}")
-    return loaded
-
-
-def _sample(config: Config, path: Path, task: str, count: int, of: Of, output: Path, json: bool) -> None:
+def _sample(config: Config, task: str, count: int, of: Of, output: Path, json: bool) -> None:
     if output.exists():
         raise Failed(f"--output {output} is there already, perhaps with labels in it; choose another name")
     drawn = asyncio.run(_draw(config, task, count, of))
