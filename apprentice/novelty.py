@@ -16,6 +16,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from apprentice.scalars import scalars
+
 TOKENS_KEPT = 4096
 """Of a profile, those that most inputs have: 32 KiB. What is left out counts as never seen, as it hardly was."""
 USUAL_SHARE, USUAL_FROM = 0.99, 1000
@@ -140,7 +142,7 @@ def knows(classes: str, output: Mapping[str, Any]) -> bool:
     known = set(_unpacked(4, classes))
     return all(
         _hash(path) not in known or _hash(f"{path}={str(value)[:LONGEST_VALUE]}") in known
-        for path, value in _scalars(output)
+        for path, value in scalars(output)
         if not _number(value)
     )
 
@@ -152,7 +154,7 @@ class _Values:
         self._seen: dict[str, Counter[str]] = {}
 
     def add(self, data: Mapping[str, Any]) -> None:
-        for path, value in _scalars(data):
+        for path, value in scalars(data):
             seen = self._seen.setdefault(path, Counter())
             if len(seen) <= MOST_VALUES and not _number(value):
                 seen[str(value)[:LONGEST_VALUE]] += 1
@@ -178,7 +180,7 @@ def _tokens(data: Mapping[str, Any]) -> tuple[list[int], list[int], list[tuple[s
     words: list[int] = []
     structure: list[int] = []
     values: list[tuple[str, str]] = []
-    for path, value in _scalars(data):
+    for path, value in scalars(data):
         structure.append(_hash(f"{path}?"))
         if _number(value):
             structure.append(_hash(f"{path}~{_magnitude(value)}"))
@@ -197,18 +199,6 @@ def _words(text: str) -> Iterator[str]:
             yield short
         else:
             yield from (short[at : at + PIECE] for at in range(len(short) - PIECE + 1))
-
-
-def _scalars(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, scalar) of everything inside a JSON value; a list item's path ends in `[]`."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _scalars(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _scalars(inner, f"{path}[]")
-    else:
-        yield path, value
 
 
 def _number(value: Any) -> bool:

@@ -23,16 +23,22 @@ def policy(state: LifecycleState, coin: float, now: datetime) -> Route:
             return Route(remote=True, local=can_answer, reason=RouteReason.COACHING, version=version)
         case Phase.AUTONOMOUS:
             rate = 0.0 if state.coaching_paused else state.rate
-            check = coin < rate
-            return Route(
-                remote=check,
-                local=True,
-                reason=RouteReason.SPOT_CHECK if check else RouteReason.AUTONOMOUS,
-                propensity=rate,
-                rate=rate,
-                version=version,
-                defer_below=state.defer_below,
-            )
+            return by_coin(coin, rate, version, defer_below=state.defer_below)
+
+
+def by_coin(coin: float, rate: float, version: int | None, *, defer_below: float, proven: float = 0.0) -> Route:
+    """A version answers, and the coin, uniform in [0, 1), picks a share `rate` of the requests for a check."""
+    check = coin < rate
+    return Route(
+        remote=check,
+        local=True,
+        reason=RouteReason.SPOT_CHECK if check else RouteReason.AUTONOMOUS,
+        propensity=rate,
+        rate=rate,
+        version=version,
+        defer_below=defer_below,
+        proven=proven,
+    )
 
 
 def without_budget(route: Route, version: int) -> Route:

@@ -98,7 +98,6 @@ def _request(
             chance=_chance(local),
             confidence=answer.get("confidence"),
             version=answer.get("version"),
-            degraded=local.degraded,
         )
     elif remote is not None and remote.served:
         # Once reasons are noted, a call without one was for training alone.

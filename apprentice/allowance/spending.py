@@ -15,6 +15,7 @@ from apprentice.allowance.counting import CallBudget
 from apprentice.allowance.planning import Plan
 from apprentice.allowance.state import AllowanceState
 from apprentice.messages import Phase, RequestOutcome, Route, RouteReason
+from apprentice.routing import by_coin
 
 EXPLORED = 0.05
 """Of the calls, the share that a coin spends. It costs well under 1% more errors; without it no version could be
@@ -47,14 +48,10 @@ class Spending:
             return Route(remote=True, local=False, reason=RouteReason.COLLECTING)
         spent, plan = budget.left(now) == 0, budget.state
         rate = 0.0 if spent or state.coaching_paused else plan.rate
-        check = coin < rate
-        return Route(
-            remote=check,
-            local=True,
-            reason=RouteReason.SPOT_CHECK if check else RouteReason.AUTONOMOUS,
-            propensity=rate,
-            rate=rate,
-            version=state.version,
+        return by_coin(
+            coin,
+            rate,
+            state.version,
             defer_below=0.0 if spent else plan.defer_below,
             proven=state.defer_below if state.phase is Phase.AUTONOMOUS else 1.0,
         )

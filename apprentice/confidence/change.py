@@ -89,13 +89,10 @@ class Watch(BaseModel):
         return suspicion(statistic(self.bets, WEIGHTS), USUAL, rate)
 
     @property
-    def level(self) -> float:
-        """Mean of what was seen since the watch began, drawn towards 1/2 while that is little."""
-        return (self.total + PRIOR / 2) / (self.count + PRIOR)
-
-    @property
     def _variance(self) -> float:
-        return max((self.squares + PRIOR / 2) / (self.count + PRIOR) - self.level**2, LEAST_VARIANCE)
+        count = self.count + PRIOR
+        mean = (self.total + PRIOR / 2) / count
+        return max((self.squares + PRIOR / 2) / count - mean**2, LEAST_VARIANCE)
 
     def _level(self, bet: Bet, spread: float) -> float:
         """The level it bets against: of what came before the bet's own beginning, and part of what came since."""

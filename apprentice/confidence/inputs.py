@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from apprentice.confidence.change import Change, Watch
 from apprentice.confidence.detector import FALSE_ALARM_RATE
-from apprentice.confidence.trend import ChangeKind
 from apprentice.novelty import FAR
 
 
@@ -36,11 +35,6 @@ class InputChange(BaseModel):
     of: InputKind
     change: Change
 
-    @property
-    def kind(self) -> ChangeKind:
-        """At once, or bit by bit."""
-        return self.change.kind
-
     def __str__(self) -> str:
         """For an alert."""
         return self.change.told(*MEASURES[self.of])
@@ -57,10 +51,6 @@ class InputWatch(BaseModel):
 
     watches: dict[InputKind, Watch] = Field(default_factory=dict)
 
-    def restart(self) -> None:
-        """Begin anew, for another version."""
-        self.watches = {}
-
     def see(
         self, novelty: float | None, confidence: float | None, rate: float = FALSE_ALARM_RATE
     ) -> InputChange | None:
@@ -76,10 +66,6 @@ class InputWatch(BaseModel):
     def compare(self, known: bool, rate: float = FALSE_ALARM_RATE) -> InputChange | None:
         """Take in one fair comparison: whether the teacher's answer is of classes that the version was shown."""
         return self._learn({InputKind.NEW_CLASSES: float(known)}, rate)
-
-    def suspicion(self, rate: float = FALSE_ALARM_RATE) -> float:
-        """Of the most suspicious watch, in [0, 1]."""
-        return max((watch.suspicion(rate / len(InputKind)) for watch in self.watches.values()), default=0.0)
 
     def _learn(self, scores: dict[InputKind, float], rate: float) -> InputChange | None:
         found: dict[InputKind, Change] = {}

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from apprentice.confidence.interval import LEVEL
-from apprentice.confidence.wealth import mixed, proof, wait
+from apprentice.confidence.wealth import mixed, proof
 
 _LOW_SCORES = (0.0, 1 / 20, 1 / 10, 1 / 8, 1 / 6, 1 / 5, 1 / 4, 3 / 10, 1 / 3, 2 / 5, 1 / 2)
 SCORES = (*_LOW_SCORES, 3 / 5, 2 / 3, 7 / 10, 3 / 4, 4 / 5, 5 / 6, 7 / 8, 9 / 10, 19 / 20, 1.0)
@@ -93,11 +93,6 @@ class ConfidenceSequence(BaseModel):
     def below(self, target: float) -> float:
         """The evidence that the mean is below a target in [0, 1], as a log: `proof(alpha)` proves it."""
         return mixed(LOG_SHARES, _Bets(self._mirrored()).logs(1.0 - target))
-
-    def needed(self, target: float, level: float = LEVEL) -> int | None:
-        """About how many more scores like these until `lower` is at the target; None if it will never get there."""
-        logs = _Bets(self._cells()).logs(target)
-        return wait(proof(1 - level), LOG_SHARES, logs, [log / max(1, self.n) for log in logs])
 
     def _cells(self) -> list[Cell]:
         return [

@@ -11,7 +11,7 @@ from apprentice.messages import Phase
 from apprentice.settings import TaskSettings
 from apprentice.whatif.estimate import LEVEL, Estimate, Item, amount, share, student
 from apprentice.whatif.log import Log, Logged
-from apprentice.whatif.replay import Decision, Replay, Replayed
+from apprentice.whatif.replay import Decision, Replay
 
 PATHS = 8
 """Times that the other policy is replayed: its own coins differ, and so does the way it goes."""
@@ -61,7 +61,6 @@ class WhatIf:
     other: Side
     all_remote: Figures
     drawn: float
-    path: Replayed
 
 
 def what_if(settings: TaskSettings, log: Log, input: dict[str, Any], seed: int = 0, paths: int = PATHS) -> WhatIf:
@@ -80,7 +79,6 @@ def what_if(settings: TaskSettings, log: Log, input: dict[str, Any], seed: int =
         other=_together([_side(log.requests, one.decisions) for one in replays], all_remote.high),
         all_remote=all_remote,
         drawn=sum(one.drawn for one in replays) / compared if compared else 0.0,
-        path=replays[0],
     )
 
 

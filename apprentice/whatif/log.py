@@ -29,7 +29,6 @@ class Logged:
     version: int | None = None
     cost: Decimal | None = None
     copied: bool = False
-    degraded: bool = False
     example: bool = False
 
 

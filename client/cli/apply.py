@@ -11,12 +11,12 @@ import typer
 
 from apprentice.budget import caps_of
 from apprentice.config import load
-from apprentice.config.errors import unknown_name
 from apprentice.settings import BudgetSettings, Config, TaskSettings
 from client import Apprentice
 from client.cli import options
+from client.cli.configured import require
 from client.cli.connecting import answered, connected
-from client.cli.output import Failed, note, print_json, show
+from client.cli.output import note, print_json, show
 from client.errors import ApprenticeError
 
 
@@ -59,10 +59,8 @@ def apply(
 
 def _chosen(config: Config, names: list[str], path: Path) -> list[TaskSettings]:
     """The tasks to apply. Raises `Failed` (2) for a name that the configuration lacks."""
-    known = [task.name for task in config.tasks]
     for name in names:
-        if name not in known:
-            raise Failed(f"{path}: {unknown_name(name, known, 'task')}")
+        require(config, path, name)
     return [task for task in config.tasks if not names or task.name in names]
 
 

@@ -1,19 +1,13 @@
 """`apprentice backfill`: a file of inputs to learn from, before anyone asks."""
 
 import asyncio
-import os
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.prompt import Confirm
-from rich.text import Text
 
 from apprentice import batching, prices
-from apprentice.config import load
-from apprentice.config.errors import unknown_name
 from apprentice.datasets import input_hash
 from apprentice.messages import Backfilled, TaskRequest
 from apprentice.schema import SchemaError, compile_schema
@@ -21,13 +15,15 @@ from apprentice.settings import TaskSettings
 from client import Apprentice
 from client.apprentice import CONCURRENCY
 from client.cli import options
+from client.cli.configured import with_task
+from client.cli.confirming import confirm
 from client.cli.connecting import answered, connected
-from client.cli.output import Failed, note, print_json, show, stderr
+from client.cli.counts import counted
+from client.cli.output import PROBLEMS_SHOWN, note, note_problems, print_json, show
 from client.cli.requests_file import RequestsFile
 from client.cli.run import new_attempt
 from client.errors import BudgetExhausted, RequestFailed
 
-PROBLEMS_SHOWN = 10
 ID = "backfill"
 
 
@@ -46,12 +42,13 @@ def backfill(
     With `remote.batch` they go through the provider's batch API at its discount: the answers come within a day. Without
     it they are asked at once, as ordinary requests, at the full price. An input that is an example is not asked again.
     """
-    settings = _settings(config, task)
+    settings = with_task(config, task).task(task)
     rows, problems = _read(settings, inputs)
     bound = sum((_bound(settings, row) for row in rows), Decimal(0))
     _tell(settings, rows, problems, bound)
     if not yes:
-        _ask(task)
+        nobody = "nobody is here to confirm what it may cost; `--yes` says so"
+        confirm(f"Have them answered for {task}?", nobody, "nothing was asked")
     taken = asyncio.run(_backfill(settings, rows, address))
     if json:
         print_json(_as_json(settings, taken, problems, bound))
@@ -59,14 +56,6 @@ def backfill(
         _summarise(settings, taken)
     if taken.refused or problems:
         raise typer.Exit(1)
-
-
-def _settings(config: Path, task: str) -> TaskSettings:
-    loaded = load(config, os.environ)
-    names = [one.name for one in loaded.tasks]
-    if task not in names:
-        raise Failed(f"{config}: {unknown_name(task, names, 'task')}")
-    return loaded.task(task)
 
 
 def _read(settings: TaskSettings, path: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -100,23 +89,9 @@ def _tell(settings: TaskSettings, rows: list[dict[str, Any]], problems: list[str
         else "at once, at the full price (`remote.batch: true` asks for the discount of batches)"
     )
     most = f"at most {bound.normalize():f} {settings.budget.currency}, within the caps"
-    note(f"{len(rows):,} different inputs for {settings.remote.provider} {settings.remote.model}: {most}; {how}")
-    for problem in problems[:PROBLEMS_SHOWN]:
-        note(f"  {problem}")
-    if len(problems) > PROBLEMS_SHOWN:
-        note(f"  and {len(problems) - PROBLEMS_SHOWN:,} more lines that cannot be used")
-
-
-def _ask(task: str) -> None:
-    """Raises `Failed` (2) where nobody answers, and if the answer is no."""
-    if not sys.stdin.isatty():
-        raise Failed("nobody is here to confirm what it may cost; `--yes` says so")
-    try:
-        agreed = Confirm.ask(Text(f"Have them answered for {task}?"), default=False, console=stderr())
-    except EOFError:
-        agreed = False
-    if not agreed:
-        raise Failed("nothing was asked")
+    asked = f"{counted(len(rows), 'different input')} for {settings.remote.provider} {settings.remote.model}"
+    note(f"{asked}: {most}; {how}")
+    note_problems(problems)
 
 
 async def _backfill(settings: TaskSettings, rows: list[dict[str, Any]], address: str | None) -> Backfilled:

@@ -14,6 +14,7 @@ from client.apprentice import CONCURRENCY
 from client.cli import options
 from client.cli.batching import Batch, Tally
 from client.cli.connecting import answered, connected
+from client.cli.counts import counted
 from client.cli.output import Failed, note, print_json, stderr
 from client.cli.requests_file import RequestsFile
 from client.cli.rows_file import RowsFile
@@ -79,7 +80,7 @@ def _progress(tally: Tally) -> Iterator[Callable[[Tally], None]]:
 def _summarise(tally: Tally, output: Path) -> None:
     kept = f" ({tally.kept:,} of them by an earlier run)" if tally.kept else ""
     note(
-        f"{tally.total:,} requests: {tally.answered:,} answered{kept}, {tally.failed:,} failed; "
+        f"{counted(tally.total, 'request')}: {tally.answered:,} answered{kept}, {tally.failed:,} failed; "
         f"{tally.local_share:.0%} local; cost {tally.cost.normalize():f}; rows in {output}"
     )
     for failure in tally.failures:

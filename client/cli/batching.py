@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from client import Apprentice
+from client.cli.counts import counted
 from client.cli.output import Failed
 from client.cli.requests_file import Line, RequestsFile
 from client.cli.rows import failed_row, result_row
@@ -81,8 +82,8 @@ class Batch:
         if left:
             first = min(left, key=answers.__getitem__)
             raise Failed(
-                f"{self._rows.path} holds {len(left)} answers to requests that are not in the input (the first has "
-                f"request_id {first!r}); they would be lost: choose another --output, or move this file away"
+                f"{self._rows.path} holds {counted(len(left), 'answer')} without a request in the input (the first has "
+                f"request_id {first!r}): choose another --output, or move this file away, so that nothing is lost"
             )
         return len(answers)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from apprentice.course import Course
-from client.cli.charts import Values, chart
+from client.cli.charts import Values
 from client.cli.figures import share
-from client.cli.report_view import CHART_HEIGHT, MARGIN, WIDEST, curve, labelled
+from client.cli.report_view import MARGIN, WIDEST, curve, scaled
 
 
 def course_lines(course: Course, *, width: int, encoding: str) -> Iterable[Text]:
@@ -16,13 +16,7 @@ def course_lines(course: Course, *, width: int, encoding: str) -> Iterable[Text]
     if len(points) < 2:
         return
     room = max(10, min(width, WIDEST) - MARGIN)
-    agreement: Values = [point.agreement for point in points]
-    known = [value for value in agreement if value is not None]
-    low = max(0.0, min(known, default=0.0) - 0.05)
-    lines = chart(agreement, room, CHART_HEIGHT, low=low, encoding=encoding)
-    for number, line in enumerate(lines):
-        scale = {0: "1.00", len(lines) - 1: f"{low:.2f}"}.get(number, "")
-        yield labelled("agreement" if number == 0 else "", scale, line, "cyan")
+    yield from scaled("agreement", [point.agreement for point in points], room, encoding)
     last = points[-1]
     full = last.all_remote or 1.0
     spent: Values = [point.spend / full for point in points]

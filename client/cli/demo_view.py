@@ -13,6 +13,7 @@ from rich.text import Text
 
 from apprentice.forecast import Forecast
 from apprentice.messages import HistoryPoint, TaskStatus
+from client.cli.counts import counted
 from client.cli.figures import MILLION, percent, share, spent
 from client.cli.output import note, show, stdout
 from client.cli.report_view import MARGIN, WIDEST, curves
@@ -110,7 +111,7 @@ def closing(forecast: Forecast, history: list[HistoryPoint], ui_url: str | None,
         Text.assemble(("Spent ", "bold"), spent(forecast.spend, forecast.all_remote, forecast.currency), style="green"),
         Text(
             f"Quality: {percent(forecast.agreement)} of what was served agrees with the remote model "
-            f"({percent(forecast.local_agreement)} of the {forecast.local:,} local answers)"
+            f"({percent(forecast.local_agreement)} of the {counted(forecast.local, 'local answer')})"
         ),
         Text(f"Now: phase {int(forecast.phase)}; {forecast.explanation}"),
     ]

@@ -1,7 +1,6 @@
 """`apprentice feedback`: people say what was right, of an answer, of a file of them, or of a fair sample."""
 
 import asyncio
-import os
 import random
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,21 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.config import load
-from apprentice.config.errors import unknown_name
 from apprentice.messages import Label, Source, Verdict
 from apprentice.settings import Config
 from client.cli import options
+from client.cli.configured import with_task
 from client.cli.connecting import answered, connected, hinting
+from client.cli.counts import counted
 from client.cli.labels_file import read_labels, write_sample
-from client.cli.output import Failed, note, print_json, show
+from client.cli.output import PROBLEMS_SHOWN, Failed, note, note_problems, print_json, show
 from client.cli.run import read_input
 from client.labels import label_of
 
 if TYPE_CHECKING:
     from activities.store import Drawn
 
-PROBLEMS_SHOWN = 10
 # A hundred labels, each scored by a model perhaps.
 PATIENCE_SECONDS = 300.0
 
@@ -69,7 +67,7 @@ def feedback(
     """
     _one_way(request_id, correct, right, wrong, file, sample, output)
     if sample is not None and output is not None:
-        _sample(_config(config, task), config, task, sample, of, output, json)
+        _sample(with_task(config, task), task, sample, of, output, json)
     elif file is not None:
         _from_file(task, file, address, json)
     else:
@@ -135,24 +133,13 @@ def _from_file(task: str, path: Path, address: str | None, json: bool) -> None:
         counts = {"labelled": taken, "corrected": corrected, "empty": labels.empty, "refused": len(problems)}
         print_json({"task": task} | counts | {"problems": problems[:PROBLEMS_SHOWN]})
     else:
-        show(f"{task}: {taken:,} labelled, {corrected:,} examples corrected, {labels.empty:,} without a label")
-        for problem in problems[:PROBLEMS_SHOWN]:
-            note(f"  {problem}")
-        if len(problems) > PROBLEMS_SHOWN:
-            note(f"  and {len(problems) - PROBLEMS_SHOWN:,} more lines that cannot be used")
+        show(f"{task}: {taken:,} labelled, {counted(corrected, 'example')} corrected, {labels.empty:,} without a label")
+        note_problems(problems)
     if problems:
         raise typer.Exit(1)
 
 
-def _config(path: Path, task: str) -> Config:
-    loaded = load(path, os.environ)
-    names = [one.name for one in loaded.tasks]
-    if task not in names:
-        raise Failed(f"{path}: {unknown_name(task, names, 'task')}")
-    return loaded
-
-
-def _sample(config: Config, path: Path, task: str, count: int, of: Of, output: Path, json: bool) -> None:
+def _sample(config: Config, task: str, count: int, of: Of, output: Path, json: bool) -> None:
     if output.exists():
         raise Failed(f"--output {output} is there already, perhaps with labels in it; choose another name")
     drawn = asyncio.run(_draw(config, task, count, of))
@@ -161,12 +148,13 @@ def _sample(config: Config, path: Path, task: str, count: int, of: Of, output: P
     if json:
         print_json({"task": task, "drawn": written, "without_input": unknown, "output": str(output)})
         return
-    show(f"{task}: {written:,} requests in {output}; fill in `right` or `output`, then")
+    show(f"{task}: {counted(written, 'request')} in {output}; fill in `right` or `output`, then")
     show(f"  apprentice feedback {task} --from {output}")
     if written < count:
         note(f"there are no more that {'the teacher' if of is Of.TEACHER else 'the local model alone'} answered")
     if unknown:
-        note(f"of {unknown:,} the input is not kept, as the local model answered them: look them up by `request_id`")
+        requests = counted(unknown, "request")
+        note(f"the input of {requests} is not kept, as the local model answered: look it up by `request_id`")
 
 
 async def _draw(config: Config, task: str, count: int, of: Of) -> list["Drawn"]:

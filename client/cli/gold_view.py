@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from apprentice.messages import GoldStatus, Interval, TaskStatus, TeacherError
+from client.cli.counts import counted
 
 
 def lines(status: TaskStatus) -> Iterable[tuple[str, str]]:
@@ -14,21 +15,22 @@ def lines(status: TaskStatus) -> Iterable[tuple[str, str]]:
     if gold.drawn:
         yield "labels", _audit(gold)
     if gold.teacher is not None:
-        yield "teacher right", bounds(gold.teacher, "answers drawn at random")
+        yield "teacher right", bounds(gold.teacher, "answer", "drawn at random")
     for words, value in (("beside the teacher", gold.local_beside), ("served alone", gold.local_served)):
         if value is not None:
-            yield "local right", bounds(value, f"answers {words}, of all its versions")
+            yield "local right", bounds(value, "answer", f"{words}, of all its versions")
     if gold.local_nearer is not None:
         differ = gold.local_nearer
-        yield "differences", bounds(differ, "labelled differences the local model was nearer to the truth", "in ")
+        nearer = bounds(differ, "labelled difference", "the local model was nearer to the truth")
+        yield "differences", f"in {nearer}"
     if gold.told:
         right = "" if gold.told_right is None else f"; what was served scored {gold.told_right:.2f} there"
-        yield "feedback", f"{gold.told:,} labels that people chose to give, in none of these figures{right}"
+        yield "feedback", f"{counted(gold.told, 'label')} that people chose to give, in none of these figures{right}"
 
 
-def bounds(value: Interval, of: str, how: str = "") -> str:
-    """`0.94, 95% between 0.88 and 0.97, of 100 answers`."""
-    return f"{how}{value.mean:.2f}, 95% between {value.low:.2f} and {value.high:.2f}, of {value.n:,} {of}"
+def bounds(value: Interval, thing: str, which: str) -> str:
+    """`0.94, 95% between 0.88 and 0.97, of 100 answers drawn at random`."""
+    return f"{value.mean:.2f}, 95% between {value.low:.2f} and {value.high:.2f}, of {counted(value.n, thing)} {which}"
 
 
 def error(value: TeacherError) -> str:
@@ -48,6 +50,7 @@ def short(status: TaskStatus) -> str:
 
 
 def _audit(gold: GoldStatus) -> str:
+    drawn = f"{counted(gold.drawn, 'request')} drawn at random"
     if gold.labelled >= gold.drawn:
-        return f"all {gold.drawn:,} requests that were drawn at random"
-    return f"{gold.labelled:,} of {gold.drawn:,} requests that were drawn at random; the rest may be otherwise"
+        return f"all of {drawn}"
+    return f"{gold.labelled:,} of {drawn}; the rest may be otherwise"

@@ -1,6 +1,5 @@
 """`apprentice simulate --from-journal`: what other settings would have cost and served, as the store tells."""
 
-import os
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from activities.store.remembering import remembered
-from apprentice.config import load
-from apprentice.config.errors import unknown_name
-from apprentice.settings import Config, TaskSettings
+from apprentice.settings import TaskSettings
 from apprentice.whatif import Figures, Side, WhatIf, what_if
 from client.cli import overrides
+from client.cli.configured import with_task
+from client.cli.counts import counted
 from client.cli.figures import percent
 from client.cli.output import Failed, note, print_json, show
 from client.cli.status_view import money
@@ -40,7 +39,7 @@ def answer(
     for option, value in only_traffic.items():
         if value is not None:
             raise Failed(f"{option} goes with TRAFFIC.jsonl, not with --from-journal")
-    loaded = _config(task, config)
+    loaded = with_task(config, task)
     settings = _settings(task, config, changes)
     memory = remembered(loaded.store.url, task)
     if not memory.log.requests:
@@ -50,18 +49,10 @@ def answer(
         print_json(as_json(task, changes, settings, found))
         return
     shown = ", ".join(f"{key}={value}" for key, value in changes.items()) or f"the settings of {config}"
-    show(Text(f"{task}: {len(memory.log.requests):,} requests of the journal, under {shown}", style="bold"))
+    show(Text(f"{task}: {counted(len(memory.log.requests), 'request')} of the journal, under {shown}", style="bold"))
     show(table(found, settings.budget.currency))
     for line in remarks(found):
         note(line)
-
-
-def _config(task: str, config: Path) -> Config:
-    loaded = load(config, os.environ)
-    known = [one.name for one in loaded.tasks]
-    if task not in known:
-        raise Failed(f"{config}: {unknown_name(task, known, 'task')}")
-    return loaded
 
 
 def _settings(task: str, config: Path, changes: dict[str, str]) -> TaskSettings:

@@ -10,6 +10,7 @@ from apprentice.messages import ForceRemote, Order, PauseCoaching, Reconcile, Re
 from client.cli import options
 from client.cli.amounts import parse_amount
 from client.cli.connecting import SILENCE_SECONDS, answered, connected, hinting
+from client.cli.counts import counted
 from client.cli.output import Failed, note, print_json, show
 from client.cli.requests_file import LONGEST_ID
 from client.cli.status import as_json
@@ -93,7 +94,7 @@ def reconcile(
     if json:
         print_json(as_json(status))
     else:
-        left = f"{status.unknown.calls:,} calls of unknown outcome are left"
+        left = f"{counted(status.unknown.calls, 'call')} of unknown outcome left"
         show(f"{task}: {request_id} is settled at {order.cost:f} {status.currency}; {left}")
 
 

@@ -9,7 +9,10 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from client.cli.counts import counted
+
 PLAIN_WIDTH = 200
+PROBLEMS_SHOWN = 10
 
 
 class Failed(Exception):
@@ -47,6 +50,14 @@ def show(what: RenderableType) -> None:
 def note(text: str) -> None:
     """Tell the user something that is no result."""
     stderr().print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def note_problems(problems: Sequence[str]) -> None:
+    """The first lines of a file that cannot be used, and how many more there are."""
+    for problem in problems[:PROBLEMS_SHOWN]:
+        note(f"  {problem}")
+    if len(problems) > PROBLEMS_SHOWN:
+        note(f"  and {counted(len(problems) - PROBLEMS_SHOWN, 'more line')} that cannot be used")
 
 
 def complain(error: BaseException) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 from apprentice.accounting import COST_DIGITS
 from apprentice.messages import DaySpend, HistoryPoint, TaskStatus
 from client.cli.charts import Values, chart, sparkline
+from client.cli.counts import counted
 from client.cli.figures import share, spent
 from client.cli.status_view import detail, money
 
@@ -28,7 +29,7 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
     if status.copied:
         saved = money(copies(status), status.currency)
         parts[-1:] = [
-            Text(f"{status.copied:,} requests were answered by another's answer, which saved {saved}"),
+            Text(f"{counted(status.copied, 'request')} got another's answer, which saved {saved}"),
             Text(),
         ]
     if len(history) > 1:
@@ -41,7 +42,7 @@ def report_of(status: TaskStatus, history: Sequence[HistoryPoint], *, width: int
 def headline(status: TaskStatus) -> str:
     """The savings in a line."""
     saved = spent(status.spend, status.all_remote, status.currency, local_cost=status.local_cost)
-    return f"{saved}; {status.local_share:.0%} of {status.requests:,} requests served locally"
+    return f"{saved}; {status.local_share:.0%} of {counted(status.requests, 'request')} served locally"
 
 
 def copies(status: TaskStatus) -> Decimal:
@@ -54,13 +55,7 @@ def copies(status: TaskStatus) -> Decimal:
 
 def curves(history: Sequence[HistoryPoint], width: int, encoding: str) -> Iterable[RenderableType]:
     """Correlation as a chart; sampling, local share and phase in a line each. The x axis is requests."""
-    correlation: Values = [point.correlation for point in history]
-    known = [value for value in correlation if value is not None]
-    low = max(0.0, min(known, default=0.0) - 0.05)
-    lines = chart(correlation, width, CHART_HEIGHT, low=low, encoding=encoding)
-    for number, line in enumerate(lines):
-        scale = {0: "1.00", len(lines) - 1: f"{low:.2f}"}.get(number, "")
-        yield labelled("correlation" if number == 0 else "", scale, line, "cyan")
+    yield from scaled("correlation", [point.correlation for point in history], width, encoding)
     newest = history[-1]
     yield curve("sampling rate", [p.sampling_rate for p in history], f"{newest.sampling_rate:.0%}", width, encoding)
     local = recent_local_shares(history)
@@ -106,6 +101,15 @@ def _day(day: DaySpend, currency: str) -> tuple[str, ...]:
 
 def _saved(day: DaySpend) -> float:
     return share(float(day.savings), float(day.all_remote))
+
+
+def scaled(name: str, values: Values, width: int, encoding: str) -> Iterable[Text]:
+    """A chart of some lines behind its name and its scale, which ends a little below the least of the values."""
+    low = max(0.0, min((value for value in values if value is not None), default=0.0) - 0.05)
+    lines = chart(values, width, CHART_HEIGHT, low=low, encoding=encoding)
+    for number, line in enumerate(lines):
+        scale = {0: "1.00", len(lines) - 1: f"{low:.2f}"}.get(number, "")
+        yield labelled(name if number == 0 else "", scale, line, "cyan")
 
 
 def curve(name: str, values: Values, now: str, width: int, encoding: str) -> Text:

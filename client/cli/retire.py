@@ -1,17 +1,16 @@
 """`apprentice retire`: the end of a task, from which it can come back."""
 
 import asyncio
-import sys
 from typing import Annotated
 
 import typer
-from rich.prompt import Confirm
-from rich.text import Text
 
 from apprentice.messages import TaskStatus
 from client.cli import options
+from client.cli.confirming import confirm
 from client.cli.connecting import connected, hinting
-from client.cli.output import Failed, print_json, show, stderr
+from client.cli.counts import counted
+from client.cli.output import print_json, show
 
 
 def retire(
@@ -22,25 +21,15 @@ def retire(
 ) -> None:
     """End a task once what it has begun is finished. What it learnt stays in the store; `apply` starts it again."""
     if not yes:
-        _ask(task)
+        question = f"End the task {task}? Requests to it will fail until `apprentice apply`."
+        nobody = f"nobody is here to confirm that {task!r} shall end; `--yes` says so"
+        confirm(question, nobody, f"{task} goes on")
     status = asyncio.run(_retire(task, address))
     if json:
         print_json({"task": task, "retired": True, "requests": status.requests, "examples": status.examples})
     else:
-        show(f"retired {task} after {status.requests:,} requests; `apprentice apply` starts it again where it was")
-
-
-def _ask(task: str) -> None:
-    """Raises `Failed` (2) where nobody answers, and if the answer is no."""
-    if not sys.stdin.isatty():
-        raise Failed(f"nobody is here to confirm that {task!r} shall end; `--yes` says so")
-    question = Text(f"End the task {task}? Requests to it will fail until `apprentice apply`.")
-    try:
-        agreed = Confirm.ask(question, default=False, console=stderr())
-    except EOFError:
-        agreed = False
-    if not agreed:
-        raise Failed(f"{task} goes on")
+        served = counted(status.requests, "request")
+        show(f"retired {task} after {served}; `apprentice apply` starts it again where it was")
 
 
 async def _retire(task: str, address: str | None) -> TaskStatus:

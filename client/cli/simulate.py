@@ -20,6 +20,7 @@ from apprentice.messages import Source
 from apprentice.settings import TaskSettings
 from apprentice.simulation import Recorded, SimulatedRequest, Simulation
 from client.cli import figures, options, overrides
+from client.cli.counts import counted
 from client.cli.course_view import course_lines
 from client.cli.output import Failed, note, print_json, show, stderr, stdout
 from client.cli.rows import answered_row, failed_row
@@ -91,24 +92,25 @@ def simulate(
             )
     course = tally.course(settings.budget.currency)
     if drawing:
-        drawing.draw(course, f"{task}: {len(requests):,} recorded requests, as they would have gone")
+        drawing.draw(course, f"{task}: {counted(len(requests), 'recorded request')}, as they would have gone")
     forecast, seconds = simulation.forecast(), time.monotonic() - began
     if json:
         print_json(figures.as_json(forecast, seconds))
     else:
-        show(Text(f"{task}: {len(requests):,} recorded requests, as they would have gone", style="bold"))
+        show(Text(f"{task}: {counted(len(requests), 'recorded request')}, as they would have gone", style="bold"))
         show(figures.table(forecast))
         for chart_line in course_lines(course, width=stdout().width, encoding=stdout().encoding):
             show(chart_line)
     if forecast.failed:
-        raise Failed(f"{forecast.failed:,} requests got no answer: no remote call was left and no local model", 1)
+        unanswered = counted(forecast.failed, "request")
+        raise Failed(f"{unanswered} got no answer: no remote call was left and no local model", 1)
 
 
 def _inferred(task: str, file: Path, rows: dict[int, Recorded]) -> TaskSettings:
     settings = inferred(task, file, rows)
     note(
-        f"no configuration for {task!r}: schemas inferred from {len(rows):,} rows, compared by {settings.evaluator}, "
-        f"priced as {settings.remote.model}"
+        f"no configuration for {task!r}: schemas inferred from {counted(len(rows), 'row')}, "
+        f"compared by {settings.evaluator}, priced as {settings.remote.model}"
     )
     return settings
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from apprentice.messages import AllowanceStatus, BatchStatus, Interval, Lease, Phase, TaskStatus
 from client.cli import gold_view
+from client.cli.counts import counted
 
 PHASE_STYLES = {Phase.COLLECTING: "yellow", Phase.COACHING: "cyan", Phase.AUTONOMOUS: "green"}
 VERSIONS_SHOWN = ALERTS_SHOWN = 5
@@ -106,15 +107,15 @@ def _facts(status: TaskStatus) -> RenderableType:
 def _allowance(one: AllowanceStatus) -> str:
     resets = f", anew at {moment(one.resets)}" if one.resets else ""
     unsure = f"; below {one.defer_below:.2f} sure it asks" if one.defer_below is not None else ""
-    return f"{one.taken:,} of {one.calls:,} remote calls taken{resets}{unsure}"
+    return f"{one.taken:,} of {counted(one.calls, 'remote call')} taken{resets}{unsure}"
 
 
 def _batches(status: TaskStatus) -> str:
     batch = status.batch
     lost = f", {batch.unusable:,} unusable, {batch.failed:,} failed" if batch.unusable or batch.failed else ""
     return (
-        f"{batch.collected:,} questions collected, {batch.under_way:,} under way, {batch.answered:,} answered{lost}, "
-        f"for {money(batch.spend, status.currency)}"
+        f"{counted(batch.collected, 'question')} collected, {batch.under_way:,} under way, "
+        f"{batch.answered:,} answered{lost}, for {money(batch.spend, status.currency)}"
     )
 
 
@@ -130,7 +131,7 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
     if status.allowance:
         yield "allowance", _allowance(status.allowance)
     if status.copied:
-        yield "copied", f"{status.copied:,} answers of other requests with the same input, at no cost"
+        yield "copied", f"{counted(status.copied, 'answer')} of other requests with the same input, at no cost"
     for one in status.troubled:
         yield "in trouble", f"{one.provider} {one.model} since {moment(one.since)}, {one.error}: {one.message}"
     if status.teachers_agree is not None:
@@ -158,8 +159,9 @@ def _fact_list(status: TaskStatus) -> Iterable[tuple[str, str]]:
         shared = "; or `budget unfreeze`, if all are frozen" if status.lease is not None else ""
         yield "frozen", f"no paid call is made until `budget unfreeze {status.task}`{shared}"
     if status.unknown.calls:
+        calls = counted(status.unknown.calls, "call")
         bound = money(status.unknown.upper_bound, status.currency)
-        yield "unknown", f"{status.unknown.calls:,} calls, counted as spent at most: {bound}; see `apprentice unknown`"
+        yield "unknown", f"{calls}, counted as spent at most: {bound}; see `apprentice unknown`"
     if status.forced_remote:
         until = f"until {moment(status.forced_until)}" if status.forced_until else "until `force-remote --off`"
         yield "forced remote", until
@@ -179,7 +181,8 @@ def _correlation(status: TaskStatus) -> str:
 
 def _agreement(value: Interval) -> str:
     """What a local model cannot be expected to pass."""
-    return f"agree {value.mean:.2f}, between {value.low:.2f} and {value.high:.2f}, over {value.n:,} second opinions"
+    opinions = counted(value.n, "second opinion")
+    return f"agree {value.mean:.2f}, between {value.low:.2f} and {value.high:.2f}, over {opinions}"
 
 
 def _spent(status: TaskStatus) -> str:
@@ -199,7 +202,7 @@ def _versions(status: TaskStatus) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for one in status.versions[-VERSIONS_SHOWN:]:
         score = "" if one.holdout_mean is None else f"{one.holdout_mean:.3f} on {one.holdout:,} held out"
-        score += f", {one.left_out:,} examples left out" if one.left_out else ""
+        score += f", {counted(one.left_out, 'example')} left out" if one.left_out else ""
         table.add_row(str(one.version), one.state, moment(one.at), score, Text(one.reason))
     return Padding(table, (0, 0, 1, 2), expand=False)
 

@@ -14,6 +14,7 @@ from activities.store.copying import Progress as Report
 from activities.store.urls import parse_url, shown
 from apprentice.config import load
 from client.cli import options
+from client.cli.counts import counted
 from client.cli.output import note, print_json, show, stderr
 
 store = typer.Typer(
@@ -47,8 +48,8 @@ def migrate(
     if json:
         print_json({"from": shown(source), "to": shown(target), "seconds": round(seconds, 3)} | _figures(moved))
         return
-    rows = sum(moved.rows.values())
-    show(f"{rows:,} rows copied and compared in {seconds:.1f} s; {moved.settled} settled, {moved.unknown} in doubt")
+    rows = counted(sum(moved.rows.values()), "row")
+    show(f"{rows} copied and compared in {seconds:.1f} s; {moved.settled} settled, {moved.unknown} in doubt")
     show(f"Now set store.url in {config} to the new store, and start the workers. The old one is as it was.")
 
 
@@ -68,6 +69,6 @@ def _progress(wanted: bool) -> Iterator[Report]:
                 bars[table] = progress.add_task(table, total=total)
             progress.update(bars[table], completed=done)
             if done == total and wanted and not shown:
-                note(f"{table}: {total:,} rows")
+                note(f"{table}: {counted(total, 'row')}")
 
         yield report

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from apprentice.config import load
-from apprentice.config.errors import unknown_name
 from apprentice.settings import Config
 from client.cli import options
-from client.cli.output import Failed, note, print_json, show
+from client.cli.configured import require
+from client.cli.output import note, print_json, show
 from client.cli.status import TaskOrAll
 from client.cli.status_view import moment, money
 
@@ -32,10 +32,9 @@ def unknown(
     They count as spent at their upper bound. A call that is being made at this moment is among them.
     """
     loaded = load(config, os.environ)
-    known = [one.name for one in loaded.tasks]
-    if task is not None and task not in known:
-        raise Failed(f"{config}: {unknown_name(task, known, 'task')}")
-    calls = asyncio.run(_read(loaded, [task] if task else known))
+    if task is not None:
+        require(loaded, config, task)
+    calls = asyncio.run(_read(loaded, [task] if task else [one.name for one in loaded.tasks]))
     if json:
         print_json({"calls": [as_json(name, call) for name, found in calls.items() for call in found]})
     elif any(calls.values()):

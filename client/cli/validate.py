@@ -9,6 +9,7 @@ import typer
 from apprentice.config import ConfigError, load
 from apprentice.settings import Config
 from client.cli import options
+from client.cli.counts import counted
 from client.cli.output import print_json, show
 
 
@@ -34,7 +35,7 @@ def validate(
 
 def _summary(config: Config) -> str:
     tasks = [f"{task.name} ({task.remote.provider} {task.remote.model})" for task in config.tasks]
-    return f"{len(tasks)} task{'s' if len(tasks) != 1 else ''}: {', '.join(tasks)}"
+    return f"{counted(len(tasks), 'task')}: {', '.join(tasks)}"
 
 
 def _problems(path: Path, error: ConfigError) -> dict[str, Any]:

@@ -185,3 +185,19 @@ def autonomous(
     brain.state.phase = Phase.AUTONOMOUS
     brain.observe(validated(1, compared), T0)
     return brain
+
+
+def check(brain: Lifecycle, number: int, coin: float, score: float, confidence: float) -> Route:
+    """One request, deferred if it has to be, with its comparison if there is one."""
+    route = brain.admit(request(number), coin, T0)
+    if not route.remote and confidence < route.defer_below:
+        route = brain.defer(request(number), route, RouteReason.DEFERRED, T0)
+    outcome = RequestOutcome(
+        request_id=f"r{number}",
+        route=route,
+        remote=remote_answer() if route.remote else None,
+        local=local_answer(1, confidence),
+        score=score if route.remote else None,
+    )
+    assert brain.observe(outcome, T0) == []
+    return route

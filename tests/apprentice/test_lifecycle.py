@@ -39,6 +39,7 @@ from tests.apprentice.brain import (
     T0,
     World,
     autonomous,
+    check,
     coached,
     comparisons,
     failed,
@@ -310,22 +311,6 @@ def test_a_comparison_of_a_replaced_version_says_nothing_about_its_successor() -
 
 
 # --- the rate in phase 3 ---------------------------------------------------------------------------------------
-
-
-def check(brain: Lifecycle, number: int, coin: float, score: float, confidence: float) -> Route:
-    """One request, deferred if it has to be, with its comparison if there is one."""
-    route = brain.admit(request(number), coin, T0)
-    if not route.remote and confidence < route.defer_below:
-        route = brain.defer(request(number), route, RouteReason.DEFERRED, T0)
-    outcome = RequestOutcome(
-        request_id=f"r{number}",
-        route=route,
-        remote=remote_answer() if route.remote else None,
-        local=local_answer(1, confidence),
-        score=score if route.remote else None,
-    )
-    assert brain.observe(outcome, T0) == []
-    return route
 
 
 def test_a_deferred_answer_is_no_fair_draw_and_an_unsure_one_that_the_coin_chose_is() -> None:

@@ -24,6 +24,7 @@ from activities.local.embedded.learners import (
     side_by_side,
 )
 from activities.local.embedded.sentences import Vectors, sentence_model
+from apprentice.scalars import scalars
 
 MAX_CHARACTERS = 20_000
 """Of a text, the part that is read: it bounds the time to answer; what a request is about is said early."""
@@ -41,18 +42,6 @@ BINS, BIN_SCALE, BINS_FROM = 10, 0.3, 50
 
 type Scale = tuple[int, float, float, tuple[float, ...]]
 """Of a number: its first column, mean, standard deviation, and the borders of the bins in the columns behind it."""
-
-
-def scalars(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, scalar) of everything inside a JSON value; a list item's path ends in `[]`."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from scalars(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from scalars(inner, f"{path}[]")
-    else:
-        yield path, value
 
 
 def facts(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from activities.local.embedded.features import scalars, texts
+from activities.local.embedded.features import texts
 from activities.local.embedded.figures import figures
 from activities.local.embedded.learners import Matrix, indicators_of
+from apprentice.scalars import scalars
 
 TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]|_")
 """Runs of digits and of letters are tokens of their own, so that "7" can be cut out of "7pm"."""

@@ -13,7 +13,6 @@ from apprentice.messages import (
     RaiseAlert,
     RequestOutcome,
     Retrain,
-    Route,
     RouteReason,
 )
 from apprentice.release import Release
@@ -23,9 +22,9 @@ from tests.apprentice.brain import (
     T0,
     World,
     autonomous,
+    check,
     coached,
     comparisons,
-    local_answer,
     remote_answer,
     request,
     task_settings,
@@ -89,22 +88,6 @@ def test_a_correlation_that_hovers_at_the_trigger_alerts_and_retrains_once() -> 
     triggered = [a for a in world.alerts if "coaching_trigger" in a.message]
     assert len(triggered) <= 1
     assert len(world.started) <= 7  # that one, and one for each growth of the data set by a fifth
-
-
-def check(brain: Lifecycle, number: int, coin: float, score: float, confidence: float) -> Route:
-    """One request, deferred if it has to be, with its comparison if there is one."""
-    route = brain.admit(request(number), coin, T0)
-    if not route.remote and confidence < route.defer_below:
-        route = brain.defer(request(number), route, RouteReason.DEFERRED, T0)
-    outcome = RequestOutcome(
-        request_id=f"r{number}",
-        route=route,
-        remote=remote_answer() if route.remote else None,
-        local=local_answer(1, confidence),
-        score=score if route.remote else None,
-    )
-    assert brain.observe(outcome, T0) == []
-    return route
 
 
 def test_one_failed_spot_check_at_the_floor_counts_for_one_comparison() -> None:

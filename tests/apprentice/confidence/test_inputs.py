@@ -51,11 +51,8 @@ def test_a_version_without_a_profile_or_a_confidence_is_not_watched_and_state_is
     watch = InputWatch()
     assert watch.see(None, None) is None
     assert not watch.watches
-    assert watch.suspicion() == 0.0
     for _ in range(3000):
         watch.see(0.1, 0.9)
         watch.compare(True)
     assert len(watch.model_dump_json()) < 4096
     assert InputWatch.model_validate_json(watch.model_dump_json()) == watch
-    watch.restart()
-    assert not watch.watches

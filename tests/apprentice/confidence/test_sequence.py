@@ -82,7 +82,6 @@ def test_without_a_score_nothing_is_known() -> None:
     sequence = ConfidenceSequence()
     assert sequence.interval() == (0.0, 1.0)
     assert sequence.mean() is None
-    assert sequence.needed(0.5) is None
     assert sequence.above(0.5) == pytest.approx(0.0)
 
 
@@ -116,16 +115,6 @@ def test_small_weights_that_stand_for_little_traffic_still_narrow_the_bounds() -
     low, high = seen(sure + unsure).interval()
     thinned_low, thinned_high = seen(sure + [(1.0, 1.0)] * 70 + [(0.0, 1.0)] * 30).interval()
     assert high - low < 0.85 * (thinned_high - thinned_low)
-
-
-def test_how_many_more_it_takes_is_what_it_takes() -> None:
-    sequence = plain(46, 4)
-    more = sequence.needed(0.85)
-    assert more is not None
-    n = 50 + more
-    assert sequence.lower() < 0.85 <= plain(round(n * 0.92), n - round(n * 0.92)).lower() < 0.86
-    assert sequence.needed(0.95) is None
-    assert sequence.needed(0.5) == 0
 
 
 @given(observations)

@@ -129,7 +129,7 @@ async def test_answers_to_other_requests_are_never_lost(tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     await run(Answering(), file_of(tmp_path, 5), output)
     before = output.read_bytes()
-    with pytest.raises(Failed, match="holds 3 answers to requests that are not in the input"):
+    with pytest.raises(Failed, match="holds 3 answers without a request in the input"):
         await run(Answering(), file_of(tmp_path, 2), output)
     assert output.read_bytes() == before
 

@@ -111,7 +111,7 @@ def test_a_fair_sample_is_drawn_filled_in_and_tells_how_right_the_teacher_is(pla
     for command in ("status", "report"):
         shown = place.cli(command, place.task).stdout
         assert "0.80, 95% between 0.49 and 0.94, of 10 answers drawn at random" in shown
-        assert "all 10 requests that were drawn at random" in shown
+        assert "all of 10 requests drawn at random" in shown
 
 
 def test_the_local_model_alone_has_answered_nothing_yet(place: Place) -> None:

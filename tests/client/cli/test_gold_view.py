@@ -32,8 +32,8 @@ def test_right_and_wrong_have_a_line_each_beside_the_agreement() -> None:
     texts = dict(told)
     assert texts["teacher's error"].startswith("at least 0.05")
     assert "0.10 (0.05-0.16) if they are equally good and err independently" in texts["teacher's error"]
-    assert texts["labels"].startswith("2 of 3 requests that were drawn at random")
-    assert texts["teacher right"].startswith("0.00, 95% between 0.00 and 0.79, of 1 answers")
+    assert texts["labels"].startswith("2 of 3 requests drawn at random")
+    assert texts["teacher right"].startswith("0.00, 95% between 0.00 and 0.79, of 1 answer drawn")
     assert texts["differences"].startswith("in 1.00")
-    assert texts["feedback"].startswith("1 labels that people chose to give, in none of these figures")
+    assert texts["feedback"].startswith("1 label that people chose to give, in none of these figures")
     assert short(seen) == " teacher_right=0.00 local_right=1.00"

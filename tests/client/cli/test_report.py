@@ -104,7 +104,7 @@ def test_without_unicode_the_curves_are_ascii() -> None:
 
 def test_what_copied_answers_saved_is_said_where_there_are_any() -> None:
     copied = grown().model_copy(update={"copied": 100})
-    assert "100 requests were answered by another's answer, which saved 15.00 USD" in drawn(copied, [])
+    assert "100 requests got another's answer, which saved 15.00 USD" in drawn(copied, [])
     assert as_document((copied, []))["savings"]["copies"] == "15.000000000"
     assert "another's answer" not in drawn(grown(), [])
 
