@@ -158,7 +158,8 @@ class Accounts:
         # In the remote answer's place may be one that was served before; what a local one cost is nobody's bill.
         paid = outcome.remote is not None and outcome.remote.source is Source.REMOTE
         cost = outcome.lost if outcome.remote is None else outcome.remote.cost if paid else Decimal(0)
-        self._pay(outcome, cost if outcome.remote or cost else None, now)
+        called = outcome.made or (outcome.remote is not None and not outcome.copied)
+        self._pay(outcome, cost if called or cost else None, now)
         served_locally = outcome.error is None and outcome.remote is None
         state.requests += 1
         state.failed += outcome.error is not None

@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -11,7 +12,17 @@ from apprentice.lifecycle import Lifecycle
 from apprentice.messages import ApplySettings, ForceRemote, Phase, RequestOutcome, Route, RouteReason
 from apprentice.settings import AllowanceSettings, TaskSettings
 from apprentice.state import LifecycleState
-from tests.apprentice.brain import NEVER, T0, World, coached, comparisons, local_answer, request, task_settings
+from tests.apprentice.brain import (
+    NEVER,
+    T0,
+    World,
+    coached,
+    comparisons,
+    local_answer,
+    remote_answer,
+    request,
+    task_settings,
+)
 
 DAY = timedelta(days=1)
 
@@ -65,6 +76,25 @@ def test_a_call_that_failed_for_nothing_is_made_again() -> None:
     brain.observe(RequestOutcome(request_id="r1", route=route, error="RemoteUnavailable"), T0)
     again = brain.admit(request(2), 0.99, T0)
     assert again.remote or brain.defer(request(2), again, RouteReason.DEFERRED, T0).remote
+
+
+@pytest.mark.parametrize("error", [None, "OutcomeUnknown"])
+def test_a_free_call_that_was_made_and_gave_no_answer_is_a_call(error: str | None) -> None:
+    """It costs nothing, so money cannot tell it from one that was never made."""
+    brain = coached(allowed(1))
+    route = brain.admit(request(1), 0.5, T0)
+    brain.observe(RequestOutcome(request_id="r1", route=route, local=local_answer(1), error=error, made=True), T0)
+    assert brain.state.allowance is not None
+    assert brain.state.allowance.taken == 1
+
+
+def test_an_answer_out_of_the_cache_is_no_call() -> None:
+    brain = coached(allowed(1))
+    route = brain.admit(request(1), 0.5, T0)
+    cached = remote_answer(cost=Decimal(0))
+    brain.observe(RequestOutcome(request_id="r1", route=route, remote=cached, copied=True), T0)
+    assert brain.state.allowance is not None
+    assert brain.state.allowance.taken == 0
 
 
 def test_without_a_version_a_spent_allowance_is_an_error_that_says_when_it_begins_anew() -> None:
