@@ -76,11 +76,11 @@ class Accounts:
         self.purse = Purse(state.grants, state.ledger)
 
     def apply(self, settings: TaskSettings, now: datetime) -> None:
-        """Go on under other caps; what was spent counts on, also in another time zone."""
+        """Go on under other caps; what was spent, and called, counts on, also in another time zone."""
         self.settings = settings
-        before, self.budget = self.budget, self._counting(self.budget.under(settings.budget, now))
-        if isinstance(before, CallBudget) and isinstance(self.budget, CallBudget):
-            self.budget.follow(before, now)
+        self.budget = self._counting(self.budget.under(settings.budget, now))
+        if isinstance(self.budget, CallBudget):
+            self.budget.begin(now)
 
     def _counting(self, budget: Budget) -> Budget:
         """The budget, with the calls counted too where the task has an allowance."""
