@@ -76,11 +76,11 @@ class Accounts:
         self.purse = Purse(state.grants, state.ledger)
 
     def apply(self, settings: TaskSettings, now: datetime) -> None:
-        """Go on under other caps; what was spent counts on, also in another time zone."""
+        """Go on under other caps; what was spent, and called, counts on, also in another time zone."""
         self.settings = settings
-        before, self.budget = self.budget, self._counting(self.budget.under(settings.budget, now))
-        if isinstance(before, CallBudget) and isinstance(self.budget, CallBudget):
-            self.budget.follow(before, now)
+        self.budget = self._counting(self.budget.under(settings.budget, now))
+        if isinstance(self.budget, CallBudget):
+            self.budget.begin(now)
 
     def _counting(self, budget: Budget) -> Budget:
         """The budget, with the calls counted too where the task has an allowance."""
@@ -158,7 +158,8 @@ class Accounts:
         # In the remote answer's place may be one that was served before; what a local one cost is nobody's bill.
         paid = outcome.remote is not None and outcome.remote.source is Source.REMOTE
         cost = outcome.lost if outcome.remote is None else outcome.remote.cost if paid else Decimal(0)
-        self._pay(outcome, cost if outcome.remote or cost else None, now)
+        called = outcome.made or (outcome.remote is not None and not outcome.copied)
+        self._pay(outcome, cost if called or cost else None, now)
         served_locally = outcome.error is None and outcome.remote is None
         state.requests += 1
         state.failed += outcome.error is not None

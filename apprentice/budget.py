@@ -7,6 +7,7 @@ which it was made, and so does its settlement, even if midnight passes in betwee
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -18,20 +19,26 @@ DAYS_KEPT = 92
 
 
 class Reservation(BaseModel):
-    """Money set aside for a call, the periods (by key) that it counts in, and the day of the lease it comes out of."""
+    """Money set aside for a call, the periods (by key) that it counts in, and the day of the lease it comes out of.
+
+    `calls`: it may be for several, those of a batch.
+    """
 
     amount: Decimal
     periods: dict[Period, str]
     lease: str | None = None
+    calls: int = 1
 
 
 class Ledger(BaseModel):
-    """What was spent and what is set aside. `settled` is kept for each period's current key only.
+    """What was spent and what is set aside. `settled` and `calls` are kept for each period's current key only.
 
-    `unknown` are calls in doubt, by request id: already settled, at their upper bound.
+    `calls` were reserved and not given back, whether or not anything limits them. `unknown` are calls in doubt, by
+    request id: already settled, at their upper bound.
     """
 
     settled: dict[Period, dict[str, Decimal]] = {}
+    calls: dict[Period, dict[str, int]] = {}
     reservations: dict[str, Reservation] = {}
     unknown: dict[str, Reservation] = {}
     days: dict[str, DaySpend] = {}
@@ -54,6 +61,8 @@ class Budget:
                 continue
             book = self.ledger.settled.setdefault(period, {})
             book[new] = book.get(new, Decimal(0)) + book.pop(old, Decimal(0))
+            made = self.ledger.calls.setdefault(period, {})
+            made[new] = made.get(new, 0) + made.pop(old, 0)
             for reservation in [*self.ledger.reservations.values(), *self.ledger.unknown.values()]:
                 if reservation.periods[period] == old:
                     reservation.periods[period] = new
@@ -65,7 +74,9 @@ class Budget:
             raise ValueError(f"{key} already has a reservation")
         if not self.has_room(amount, now):
             return False
-        self.ledger.reservations[key] = Reservation(amount=amount, periods=self._periods(now), lease=lease)
+        held = self.ledger.reservations[key] = Reservation(amount=amount, periods=self._periods(now), lease=lease)
+        self._count(held.periods, 1)
+        self._forget(now)
         return True
 
     def add(self, key: str, amount: Decimal, now: datetime, lease: str | None = None) -> bool:
@@ -78,7 +89,9 @@ class Budget:
             return self.reserve(key, amount, now, lease)
         if not self.has_room(amount, now):
             return False
-        self.ledger.reservations[key] = held.model_copy(update={"amount": held.amount + amount})
+        more = {"amount": held.amount + amount, "calls": held.calls + 1}
+        self.ledger.reservations[key] = held.model_copy(update=more)
+        self._count(held.periods, 1)
         return True
 
     def same(self, key: str, now: datetime, lease: str | None = None) -> bool:
@@ -96,7 +109,9 @@ class Budget:
 
     def release(self, key: str) -> None:
         """Give back a reservation whose call certainly cost nothing; unknown keys are ignored."""
-        self.ledger.reservations.pop(key, None)
+        held = self.ledger.reservations.pop(key, None)
+        if held is not None:
+            self._count(held.periods, -held.calls)
 
     def settle(self, key: str, cost: Decimal, now: datetime) -> Reservation:
         """Turn the reservation into its real cost, in the periods in which it was made. Returns what it was."""
@@ -121,6 +136,10 @@ class Budget:
     def settled(self, period: Period, now: datetime) -> Decimal:
         """Spent in the current period."""
         return self.ledger.settled.get(period, {}).get(self.calendar.now(period, now), Decimal(0))
+
+    def made(self, period: Period, now: datetime) -> int:
+        """Calls of the current period: reserved, and not given back."""
+        return self.ledger.calls.get(period, {}).get(self.calendar.now(period, now), 0)
 
     def reserved(self, period: Period, now: datetime) -> Decimal:
         """Set aside in the current period."""
@@ -189,9 +208,18 @@ class Budget:
             book = self.ledger.settled.setdefault(period, {})
             book[key] = book.get(key, Decimal(0)) + amount
 
+    def _count(self, periods: Mapping[Period, str], calls: int) -> None:
+        for period, key in periods.items():
+            book = self.ledger.calls.setdefault(period, {})
+            book[key] = book.get(key, 0) + calls
+            if book[key] <= 0:  # all were given back, or the period was forgotten
+                del book[key]
+        self.ledger.calls = {period: book for period, book in self.ledger.calls.items() if book}
+
     def _forget(self, now: datetime) -> None:
         """Drop periods that are over. Keys sort by time, so a late settlement of an old period goes at once."""
-        for period, book in self.ledger.settled.items():
+        books: list[tuple[Period, dict[str, Any]]] = [*self.ledger.settled.items(), *self.ledger.calls.items()]
+        for period, book in books:
             current = self.calendar.now(period, now)
             for key in [key for key in book if key < current]:
                 del book[key]

@@ -1,10 +1,10 @@
 """Why a task is where it is and what would move it, in one sentence."""
 
-from apprentice import outage
+from apprentice import outage, repeating
 from apprentice.allowance import overview as allowance
 from apprentice.messages import AllowanceStatus, Interval, Phase, Promise
 from apprentice.promotion import LEAST_HOLDOUT
-from apprentice.schedule import batch, new_examples
+from apprentice.schedule import LEAST_EXAMPLES, batch, judgeable, new_examples
 from apprentice.settings import TaskSettings
 from apprentice.state import LifecycleState
 
@@ -41,14 +41,17 @@ def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
     needed = settings.confidence_thresholds.phase1_to_phase2
     if state.training is not None:
         return f"fine-tune {state.training} is running on the {state.trained_examples} examples collected before it"
-    if state.examples < needed:
+    if repeating.answers(state) < needed:
         local = settings.local
         lacks = local.backend != "embedded" and local.base_model is None
         but = f"; there is none to try, as local.base_model names no model of {local.backend}" if lacks else ""
+        if state.repeated:
+            so_far = f"collecting answers: {repeating.answers(state)} of {needed} before the local model is tried"
+            return f"{so_far}, {state.repeated} of them to inputs that came again{but}"
         return f"collecting examples: {state.examples} of {needed} before the local model is tried{but}"
-    if state.holdout < LEAST_HOLDOUT:
-        lacking = _count(LEAST_HOLDOUT - state.holdout, "more hold-out example")
-        return f"{_count(state.examples, 'example')} collected; needs {lacking} to judge a local model by"
+    if not judgeable(state, needed):
+        lacking, other = _count(LEAST_HOLDOUT - state.holdout, "more hold-out example"), _or_repeats(state, needed)
+        return f"{_count(state.examples, 'example')} collected; needs {lacking} to judge a local model by{other}"
     last = state.versions[-1] if state.versions else None
     so_far = f"{_count(state.examples, 'example')} collected, no local model can answer yet"
     if last is not None:
@@ -56,7 +59,18 @@ def _collecting(state: LifecycleState, settings: TaskSettings) -> str:
         so_far = f"fine-tune {last.version} {verb} ({last.reason})"
     if state.coaching_paused:
         return f"{so_far}; coaching is paused, so no other is started"
-    return f"{so_far}; the next after {_count(max(1, batch(state, settings) - new_examples(state)), 'more example')}"
+    due = batch(state, settings)
+    other = f", or {_count(max(1, due - state.dry), 'more answer')} without a new one" if state.repeated else ""
+    return f"{so_far}; the next after {_count(max(1, due - new_examples(state)), 'more example')}{other}"
+
+
+def _or_repeats(state: LifecycleState, needed: int) -> str:
+    """What would do in place of hold-out examples, where inputs come again."""
+    if not state.repeated:
+        return ""
+    if state.repeated < needed:
+        return f", or {_count(needed - state.repeated, 'more answer')} to inputs that came before"
+    return f", or {_count(LEAST_EXAMPLES - state.examples + state.holdout, 'more example')} to train on"
 
 
 def _coaching(

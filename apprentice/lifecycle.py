@@ -6,7 +6,7 @@ workflow, the simulator and the tests all run this class.
 
 from datetime import datetime
 
-from apprentice import batching, gold, opinions, overview, rollback, routing, schedule, troubles
+from apprentice import batching, gold, opinions, overview, repeating, rollback, routing, schedule, troubles
 from apprentice.accounting import Accounts, BudgetExhausted, Room
 from apprentice.alarms import Alarms
 from apprentice.allowance.spending import Spending
@@ -184,11 +184,10 @@ class Lifecycle:
         state, route = self.state, outcome.route
         state.examples += outcome.example is not None
         state.holdout += outcome.example is Split.HOLDOUT
-        if outcome.remote is not None and not outcome.copied and route is not None and route.fair:
-            state.drawn += 1
-            state.repeated += outcome.example is None
-            if state.fresh is not None:
-                state.fresh += outcome.example is Split.HOLDOUT
+        if self.accounts.release >= Release.V0_4:  # before, only new examples counted
+            repeating.note(state, outcome)
+        if state.fresh is not None and outcome.remote and not outcome.copied and route is not None and route.fair:
+            state.fresh += outcome.example is Split.HOLDOUT
         if outcome.score is not None and outcome.remote and route and route.fair:
             self.judge.hear(outcome.remote)
         seen = outcome.local is not None and self.judge.see(outcome.local)

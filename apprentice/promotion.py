@@ -26,7 +26,7 @@ def judge(validation: Validation, threshold: float, *, insist: bool = False) -> 
         return promoted, reason
     if validation.gain_high is not None and validation.gain_high < 0.0:
         return False, f"{reason}, and that is proven"
-    return True, f"{reason}, which proves nothing; every call has to teach, as there is an allowance of them"
+    return True, f"{reason}, which proves nothing; what has seen more is tried all the same"
 
 
 def _judge(validation: Validation, threshold: float) -> tuple[bool, str]:

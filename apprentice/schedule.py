@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from math import ceil
 
+from apprentice import repeating
 from apprentice.messages import FineTuneRequest
 from apprentice.promotion import LEAST_HOLDOUT
 from apprentice.settings import TaskSettings
@@ -23,8 +24,12 @@ def new_examples(state: LifecycleState) -> int:
 
 
 def may_train(state: LifecycleState) -> bool:
-    """Whether a fine-tune could be started at all: none is running, coaching goes on, there is something new."""
-    return state.training is None and not state.coaching_paused and new_examples(state) > 0
+    """Whether a fine-tune could be started at all: none is running, coaching goes on, there is something new.
+
+    Where one failed and no version answers, also another answer to what was asked before is a reason to try again.
+    """
+    again = state.version is None and state.repeated > state.repeated_taught
+    return state.training is None and not state.coaching_paused and (new_examples(state) > 0 or again)
 
 
 def batch(state: LifecycleState, settings: TaskSettings) -> int:
@@ -45,6 +50,13 @@ def spent(state: LifecycleState, calls: int) -> bool:
     return state.allowance is not None and state.allowance.taken >= calls
 
 
+def judgeable(state: LifecycleState, first: int) -> bool:
+    """Whether a first version can be judged: by its hold-out, or, as `first` answers were to inputs that had been
+    answered before, by what comes."""
+    taught_by = state.examples - state.holdout
+    return state.holdout >= LEAST_HOLDOUT or (state.repeated >= first and taught_by >= LEAST_EXAMPLES)
+
+
 def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> str | None:
     """Why a fine-tune is due now; None if it is not."""
     if not may_train(state):
@@ -57,12 +69,14 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
         first = min(first, max(calls, LEAST_EXAMPLES))
         if spent(state, calls) and new >= max(LEAST_EXAMPLES, LAST_SHARE * state.trained_examples):
             return f"no remote call is left of the allowance of {calls}"
-    if state.trained_at is None or (state.version is None and state.trained_examples < first):
-        enough = state.examples >= first and (state.holdout >= LEAST_HOLDOUT or calls is not None)
+    if state.trained_at is None or (state.version is None and repeating.answers_taught(state) < first):
+        enough = repeating.answers(state) >= first and (judgeable(state, first) or calls is not None)
         return f"the first {state.examples} examples" if enough else None
     new_ones = f"{new} new example{'' if new == 1 else 's'}"
     if new >= batch(state, settings):
         return new_ones
+    if _dried_up(state, settings) and (new >= LEAST_EXAMPLES or state.version is None):
+        return f"{new_ones}, and no other in the last {state.dry} answers"
     every = settings.local.retrain_every
     if every and now >= state.trained_at + every:
         return f"{new_ones} since {state.trained_at:%Y-%m-%d %H:%M}"
@@ -71,8 +85,10 @@ def why_train(state: LifecycleState, settings: TaskSettings, now: datetime) -> s
 
 def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: str, now: datetime) -> FineTuneRequest:
     """Count and time a fine-tune that starts now; `digest` is of the settings."""
+    insist = settings.allowance.remote_calls is not None or _hold_out_tells_little(state, settings)
     state.fine_tunes += 1
     state.retrain_reason, state.fresh_taught = None, state.fresh
+    state.repeated_taught, state.dry = state.repeated, 0
     state.training, state.trained_at, state.trained_examples = state.fine_tunes, now, state.examples
     return FineTuneRequest(
         task=settings.name,
@@ -84,8 +100,20 @@ def begin(state: LifecycleState, settings: TaskSettings, digest: str, reason: st
         window_size=max(settings.sampling.window_size, EVIDENCE),
         training_timeout=settings.local.training_timeout,
         reason=reason,
-        insist=settings.allowance.remote_calls is not None,
+        insist=insist,
     )
+
+
+def _hold_out_tells_little(state: LifecycleState, settings: TaskSettings) -> bool:
+    """Whether a version is to be tried though its hold-out does not speak for it: it is asked what it was taught, and
+    what it serves has to be proven by that. Where another answers, which has proofs to lose, only if nothing new comes.
+    """
+    return repeating.repeats(state) and (state.version is None or _dried_up(state, settings))
+
+
+def _dried_up(state: LifecycleState, settings: TaskSettings) -> bool:
+    """Whether a batch of answers has brought no new example."""
+    return state.dry >= batch(state, settings)
 
 
 def overdue(state: LifecycleState, settings: TaskSettings, now: datetime) -> bool:

@@ -46,9 +46,12 @@ class LifecycleState(BaseModel):
     # Examples and fine-tunes.
     examples: int = 0
     holdout: int = 0
-    # Fair requests that the remote model answered, and those of them whose input was an example already.
+    # Fair requests that the remote model answered, and those of them whose input was an example already, now and when a
+    # fine-tune last began. `dry`: its answers, to any request, since a new example came or a fine-tune began.
     drawn: int = 0
     repeated: int = 0
+    repeated_taught: int = 0
+    dry: int = 0
     # Fair hold-out examples since quality or inputs were last seen to change, now and when a fine-tune last began.
     fresh: int | None = None
     fresh_taught: int | None = None
@@ -104,6 +107,7 @@ class LifecycleState(BaseModel):
         self.phase, self.phase_reason = Phase.COLLECTING, "the schema changed"
         self.version, self.evidence, self.training, self.trained_at, self.retrain_reason = None, None, None, None, None
         self.examples = self.holdout = self.trained_examples = 0
+        self.drawn = self.repeated = self.repeated_taught = self.dry = 0
         self.rate, self.defer_below = 1.0, 1.0
         self.fresh = self.fresh_taught = None
         self.outdated, self.health = self.fine_tunes, LocalHealth()

@@ -10,6 +10,8 @@ from apprentice.messages import Trouble
 NEVER_ASKED = {"RequestIdReused", "SettingsUnknown", "NothingToCopy"}
 # Errors of calls that were paid, at a known price, and gave nothing that can be served.
 PAID = {"ContentFiltered", "ContentRefused", "CutOff", "InvalidAnswer"}
+# Errors of calls of which nobody knows whether they were made.
+IN_DOUBT = {"TimedOut", "OutcomeUnknown"}
 
 
 def charged(error: ActivityError, reserved: Decimal) -> Decimal:
@@ -23,6 +25,17 @@ def charged(error: ActivityError, reserved: Decimal) -> Decimal:
         if isinstance(detail, dict) and "charged" in detail:
             return Decimal(detail["charged"])
     return reserved
+
+
+def made(error: ActivityError, reserved: Decimal) -> bool:
+    """Whether a call was made, or may have been: one that is charged was.
+
+    Free ones are known by the error alone, so that a request that is sent again counts what it made before once more.
+    """
+    cause = error.cause
+    if reserved:
+        return charged(error, reserved) > 0
+    return not isinstance(cause, ApplicationError) or cause.type in PAID | IN_DOUBT
 
 
 def troubles(error: ApplicationError) -> list[Trouble]:

@@ -39,7 +39,7 @@ from apprentice.messages import (
 )
 from workflows import policies
 from workflows.burst import Burst
-from workflows.failures import PAID, charged, named, troubles
+from workflows.failures import PAID, charged, made, named, troubles
 from workflows.sharing import Sharing
 from workflows.till import Till
 
@@ -69,6 +69,7 @@ class Serving:
         self._admission = str(workflow.uuid4())
         self._input_hash = input_hash(request.input) if sharing else ""
         self._lost = self._in_doubt = Decimal(0)
+        self._made = False
         self._troubles: list[Trouble] = []
         self._local_error: str | None = None
 
@@ -171,6 +172,7 @@ class Serving:
             copied=served.copied,
             lost=self._lost,
             in_doubt=self._in_doubt,
+            made=self._made,
             troubles=self._troubles,
             local_error=self._local_error,
         )
@@ -252,6 +254,7 @@ class Serving:
         except ActivityError as error:
             cause, cost = named(error), charged(error, route.reserved)
             self._lost += cost
+            self._made |= made(error, route.reserved)
             self._in_doubt += Decimal(0) if cause.type in PAID else cost
             self._troubles += troubles(cause)
             return cause
@@ -329,6 +332,7 @@ class Serving:
             error=error.type or "ApplicationError",
             lost=self._lost,
             in_doubt=self._in_doubt,
+            made=self._made,
             troubles=self._troubles,
             local_error=self._local_error,
         )

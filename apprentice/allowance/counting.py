@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from apprentice.allowance.state import AllowanceState
-from apprentice.budget import Budget, Ledger, Reservation
+from apprentice.budget import Budget, Ledger
 from apprentice.settings import AllowanceSettings, BudgetSettings
 
 WHOLE = "all"
@@ -14,7 +14,9 @@ WHOLE = "all"
 class CallBudget(Budget):
     """A budget that also counts: it has room for so many remote calls in a period, whatever they cost.
 
-    A call counts from its reservation on; one that certainly cost nothing is given back by `release`.
+    A call counts from its reservation on; one that was certainly not made is given back by `release`. All calls of the
+    running period count, as with money: also those made while there was no allowance or another kind of period. Only a
+    task that is retired begins its count anew, and one that comes from before 0.4, which did not count.
     """
 
     def __init__(
@@ -26,23 +28,22 @@ class CallBudget(Budget):
 
     def key(self, now: datetime) -> str:
         """Names the current period."""
-        return WHOLE if self.state.horizon is not None else self.calendar.now(self.allowance.period, now)
+        return WHOLE if self._recorded else self.calendar.now(self.allowance.period, now)
 
     def left(self, now: datetime) -> int:
         """Calls that may still be made in the current period."""
-        taken = self.state.taken if self.state.key == self.key(now) else 0
-        return max(0, (self.allowance.remote_calls or 0) - taken)
+        return max(0, (self.allowance.remote_calls or 0) - self._taken(now))
 
     def resets(self, now: datetime) -> datetime | None:
         """When the next period begins; None if none does."""
-        return None if self.state.horizon is not None else self.calendar.resets(self.allowance.period, now)
+        return None if self._recorded else self.calendar.resets(self.allowance.period, now)
 
     def roll(self, now: datetime) -> bool:
         """Begin the current period if it has not begun; whether it had to be begun."""
         state, key = self.state, self.key(now)
         if state.key == key:
             return False
-        state.key, state.taken = key, 0
+        state.key, state.taken = key, self._taken(now)
         return True
 
     def has_room(self, amount: Decimal, now: datetime, share: Decimal = Decimal(1)) -> bool:
@@ -63,20 +64,28 @@ class CallBudget(Budget):
         taken = super().reserve(key, amount, now, lease)
         if taken:
             self.roll(now)
-            self.state.taken += 1
+            self.state.taken = self.state.taken + 1 if self._recorded else self._taken(now)
         return taken
 
     def release(self, key: str) -> None:
         """As `Budget.release`; a call of this period is left again."""
         held = self.ledger.reservations.get(key)
-        if held is not None and self._current(held):
-            self.state.taken = max(0, self.state.taken - 1)
+        if held is not None and self.state.key in (WHOLE, held.periods.get(self.allowance.period)):
+            self.state.taken = max(0, self.state.taken - held.calls)
         super().release(key)
 
-    def follow(self, before: "CallBudget", now: datetime) -> None:
-        """Go on after other settings: in another time zone, or another kind of period, calls taken count on."""
-        if self.state.key and self.state.key == before.key(now):
-            self.state.key = self.key(now)
+    def begin(self, now: datetime) -> None:
+        """Go on from what the ledger knows of the running period: settings changed."""
+        if not self._recorded:
+            self.state.key = ""
+            self.roll(now)
 
-    def _current(self, held: Reservation) -> bool:
-        return self.state.key in (WHOLE, held.periods.get(self.allowance.period))
+    @property
+    def _recorded(self) -> bool:
+        return self.state.horizon is not None
+
+    def _taken(self, now: datetime) -> int:
+        """Calls made in the current period."""
+        if self._recorded:
+            return self.state.taken if self.state.key == WHOLE else 0
+        return self.made(self.allowance.period, now)

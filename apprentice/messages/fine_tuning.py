@@ -29,7 +29,8 @@ class FineTuneRequest(Message):
     """Input of `FineTuneWorkflow`. `number` counts the task's fine-tunes and becomes the candidate's version.
 
     `insist`: it is promoted unless the hold-out set proves it worse than the incumbent. So it is under an allowance:
-    when no call is left a weak version is better than none, and one that knows more is better than an older one.
+    when no call is left a weak version is better than none, and one that knows more is better than an older one; and
+    where inputs come again, so that not the hold-out but what comes proves a version.
     """
 
     task: str

@@ -164,9 +164,9 @@ class RequestOutcome(Message):
     answer was stored as a new example. `replayed`: the store already knew the answer, so nothing new happened.
     `copied`: the remote answer was paid for by another request with the same input. `error` is the name of the error
     that the caller got instead of an answer (`route` is None if it was not even admitted); `lost` is what calls without
-    an answer have to be counted at, `in_doubt` the part of it of which nobody
-    knows whether it was paid. `troubles` names the remote models that could not answer, `local_error` the error of the
-    local model, if it was asked and could not answer.
+    an answer have to be counted at, `in_doubt` the part of it of which nobody knows whether it was paid. `made`: such a
+    call was made, or may have been, even if it was free. `troubles` names the remote models that could not answer,
+    `local_error` the error of the local model, if it was asked and could not answer.
     """
 
     request_id: str
@@ -180,6 +180,7 @@ class RequestOutcome(Message):
     error: str | None = None
     lost: Money = Decimal(0)
     in_doubt: Money = Decimal(0)
+    made: bool = False
     troubles: list[Trouble] = []
     local_error: str | None = None
 

@@ -8,7 +8,7 @@ one is chosen at which the fewest requests go to the remote model, be it because
 from collections.abc import Callable
 from datetime import datetime
 
-from apprentice import sampling
+from apprentice import repeating, sampling
 from apprentice.accounting import Accounts
 from apprentice.alarms import Alarms
 from apprentice.confidence.wealth import proof
@@ -26,12 +26,6 @@ CERTAIN = 2.3
 PATIENCE = 0.3
 """Times the requests so far: what a proof would save on that many more of them, comparing everything until it is there
 may cost. A task is taken to go on about as long as it has.
-"""
-
-LEAST_REPEATED, REPEATED = 10, 0.05
-"""Of the fair requests that the remote model answered, those whose input had been answered before. In the hold-out and
-in rehearsals each input counts once: where more than this share repeats, a popular input that goes wrong would hardly
-show there, so a version is proven by what comes.
 """
 
 
@@ -111,8 +105,9 @@ class Judge:
             # What was right before the traffic changed proves nothing of any version; nobody knows when a rehearsed
             # example came.
             comparisons, rehearsal = comparisons[max(0, len(comparisons) - state.fresh_taught) :], []
-        if state.repeated >= max(LEAST_REPEATED, REPEATED * state.drawn):
-            comparisons, rehearsal = [], []
+        if repeating.repeats(state):
+            # It is less sure of what it was never shown than of what comes: that does not say where to begin.
+            comparisons, rehearsal, typical = [], [], [] if any(typical) else typical
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:
@@ -137,7 +132,8 @@ class Judge:
     def judge(self, now: datetime) -> list[Action]:
         """Move the phase, then the rate and the threshold, to where the evidence says they belong."""
         state, thresholds = self._accounts.state, self._accounts.settings.confidence_thresholds
-        if state.phase is Phase.COLLECTING and state.version and state.examples >= thresholds.phase1_to_phase2:
+        enough = repeating.answers(state) >= thresholds.phase1_to_phase2
+        if state.phase is Phase.COLLECTING and state.version and enough:
             self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
         if state.phase is Phase.COLLECTING or state.evidence is None:
             return []

@@ -11,7 +11,11 @@ from apprentice.settings.base import Fraction, Settings, Tolerance
 class ConfidenceThresholds(Settings):
     """When a task moves between phases. Correlation is the mean agreement score with the remote model, in [0, 1]."""
 
-    phase1_to_phase2: int = Field(50, ge=1, description="examples before the local model is first trained and tried")
+    phase1_to_phase2: int = Field(
+        50,
+        ge=1,
+        description="answers before the local model is first trained and tried, to inputs that came before or not",
+    )
     phase2_to_phase3: Fraction = Field(0.85, description="agreement that what is served locally is proven to reach")
     coaching_trigger: Fraction = Field(0.70, description="a proven fall to below this: back to the remote model")
     emergency_threshold: Fraction = Field(

@@ -101,6 +101,7 @@ class World:
     """Sends requests through a brain and answers for both models.
 
     `confidence(rng)` draws the local model's confidence; `agrees(confidence)` is the probability that it is right.
+    `inputs` is how many different ones come, by chance; None: each is new. Every fifth is held out.
     """
 
     brain: Lifecycle
@@ -109,6 +110,8 @@ class World:
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     now: datetime = T0
     between: timedelta = timedelta(seconds=1)
+    inputs: int | None = None
+    known: set[int] = field(default_factory=set)
     sent: int = 0
     alerts: list[Alert] = field(default_factory=list)
     started: list[StartFineTune] = field(default_factory=list)
@@ -146,9 +149,16 @@ class World:
             remote=remote_answer() if route.remote else None,
             local=local,
             score=score if route.remote and local else None,
-            example=(Split.HOLDOUT if self.sent % 5 == 0 else Split.TRAIN) if route.remote else None,
+            example=self._example() if route.remote else None,
         )
         self.act(brain.observe(outcome, self.now))
+
+    def _example(self) -> Split | None:
+        which = self.sent if self.inputs is None else self.rng.randrange(self.inputs)
+        if which in self.known:
+            return None
+        self.known.add(which)
+        return Split.HOLDOUT if which % 5 == 0 else Split.TRAIN
 
     def served_agreement(self) -> float:
         """Share of the locally served answers that were right."""

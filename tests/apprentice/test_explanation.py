@@ -148,6 +148,8 @@ def test_an_order_in_force_comes_first() -> None:
     examples=st.integers(0, 500),
     holdout=st.integers(0, 9),
     trained=st.integers(0, 500),
+    repeated=st.integers(0, 100),
+    dry=st.integers(0, 200),
     training=st.none() | st.just(2),
     versions=st.sampled_from([[], [REJECTED], [FAILED]]),
     paused=st.booleans(),
@@ -172,6 +174,8 @@ def test_every_state_has_one_clean_sentence(
     examples: int,
     holdout: int,
     trained: int,
+    repeated: int,
+    dry: int,
     training: int | None,
     versions: list[dict[str, Any]],
     paused: bool,
@@ -189,6 +193,8 @@ def test_every_state_has_one_clean_sentence(
         examples=examples,
         holdout=holdout,
         trained_examples=min(trained, examples),
+        repeated=repeated,
+        dry=dry,
         training=training,
         versions=[VersionStatus.model_validate(version) for version in versions],
         coaching_paused=paused,
@@ -196,7 +202,9 @@ def test_every_state_has_one_clean_sentence(
         rate=rate,
         defer_below=defer_below,
     )
-    assert not re.search(r"None|\b1 more (examples|comparisons)|\b0 more|-\d+ more|was failed|  |\.$", said), said
+    assert not re.search(r"None|\b1 more (examples|comparisons|answers)|\b0 more|-\d+ more|was failed|  |\.$", said), (
+        said
+    )
 
 
 def test_a_brain_tells_its_own_story() -> None:

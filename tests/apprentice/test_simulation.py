@@ -136,9 +136,22 @@ def test_no_model_knows_an_example_before_it_was_asked_or_ever_a_hold_out_one() 
 def test_a_repeated_input_is_one_example() -> None:
     rows = [Recorded(f"r{n}", {"kind": n % 5, "n": 0}, {"label": f"k{n % 5}"}) for n in range(300)]
     run = Run(rows)
-    assert run.trained == []
+    assert len(run.trained) == 1
     assert run.simulation.brain.state.examples == 5
-    assert len(run.remote) == 300
+
+
+@pytest.mark.parametrize("inputs", [5, 20, 45])
+def test_a_task_that_is_asked_the_same_few_things_for_ever_stops_paying_for_them(inputs: int) -> None:
+    """Though nothing can be learnt of one from the others, so that the hold-out speaks against every version."""
+    coins = random.Random(1)
+    kinds = [coins.randrange(inputs) for _ in range(4000)]
+    run = Run([Recorded(f"r{n}", {"kind": kind, "n": 0}, {"label": f"k{kind}"}) for n, kind in enumerate(kinds)])
+    taught = len(run.trained[-1].labels) / inputs
+    late = [row.served_by is Source.LOCAL for row in run.served[-1000:]]
+    assert run.forecast.phase is Phase.AUTONOMOUS
+    assert sum(late) / len(late) > 0.8 * taught
+    assert run.forecast.local_agreement == 1.0
+    assert taught > 0.7
 
 
 def test_a_fine_tune_serves_only_after_its_delay() -> None:

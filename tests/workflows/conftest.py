@@ -12,6 +12,7 @@ from apprentice.settings import Price, TaskSettings
 from client import Apprentice
 from tests.conftest import DevEnv
 from tests.workflows.traffic import CATEGORIES, clear_seed
+from workers.dev_server import DevServer, dev_server
 from workers.worker import worker
 
 PRICE = Price.model_validate({"input_per_million": "3", "output_per_million": "15"})
@@ -48,6 +49,13 @@ def settings_of(tmp_path: Path) -> SettingsOf:
         return TaskSettings.model_validate(values)
 
     return make
+
+
+@pytest.fixture
+async def server(temporal_binary: Path, tmp_path: Path) -> AsyncIterator[DevServer]:
+    """A server of the test's own, its state in a file."""
+    async with dev_server(tmp_path / "temporal.db", binary=temporal_binary, fresh=True) as running:
+        yield running
 
 
 @pytest.fixture

@@ -33,13 +33,6 @@ AT_ONCE = 16
 DEADLINE = 180.0
 
 
-@pytest.fixture
-async def server(temporal_binary: Path, tmp_path: Path) -> AsyncIterator[DevServer]:
-    """A server of the test's own, its state in a file."""
-    async with dev_server(tmp_path / "temporal.db", binary=temporal_binary, fresh=True) as running:
-        yield running
-
-
 @dataclass
 class Load:
     """Requests under way. `answered` holds the moments at which answers came, `results` the answers by request id."""
@@ -49,8 +42,8 @@ class Load:
     results: dict[str, TaskResult] = field(default_factory=dict)
     answered: list[float] = field(default_factory=list)
 
-    async def run(self, requests: int = REQUESTS, at_once: int = AT_ONCE) -> None:
-        """Send all; an answer that comes twice, or an error, ends the test."""
+    async def run(self, requests: int = REQUESTS, at_once: int = AT_ONCE, first: int = 0) -> None:
+        """Send all, numbered from `first`; an answer that comes twice, or an error, ends the test."""
         slots = asyncio.Semaphore(at_once)
 
         async def one(number: int, input: dict[str, str]) -> None:
@@ -61,7 +54,8 @@ class Load:
             self.results[request_id] = result
             self.answered.append(time.monotonic())
 
-        await asyncio.gather(*(one(number, input) for number, input in enumerate(tickets(requests))))
+        inputs = tickets(requests, first=first)
+        await asyncio.gather(*(one(number, input) for number, input in enumerate(inputs, first)))
 
     async def until(self, answers: int) -> None:
         """Return when this many have been answered."""

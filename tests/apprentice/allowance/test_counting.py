@@ -52,16 +52,6 @@ def test_a_week_is_not_over_after_a_day() -> None:
     assert calls.left(NOON + 7 * DAY) == 1
 
 
-def test_another_time_zone_or_period_is_no_second_allowance() -> None:
-    state = AllowanceState()
-    before = budget(1, state=state)
-    assert before.reserve("a", FREE, NOON)
-    for after in (budget(1, zone="Asia/Tokyo", state=state), budget(1, "monthly", state=state)):
-        after.follow(before, NOON)
-        assert after.left(NOON) == 0
-        before = after
-
-
 def test_for_a_recording_there_is_one_period() -> None:
     calls = budget(1, state=AllowanceState(horizon=1000))
     assert calls.reserve("a", FREE, NOON)

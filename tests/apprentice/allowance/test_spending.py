@@ -2,6 +2,7 @@
 
 import random
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -9,9 +10,19 @@ from apprentice.accounting import BudgetExhausted
 from apprentice.allowance.spending import threshold
 from apprentice.lifecycle import Lifecycle
 from apprentice.messages import ApplySettings, ForceRemote, Phase, RequestOutcome, Route, RouteReason
-from apprentice.settings import AllowanceSettings, TaskSettings
+from apprentice.settings import AllowanceSettings, BudgetSettings, TaskSettings
 from apprentice.state import LifecycleState
-from tests.apprentice.brain import NEVER, T0, World, coached, comparisons, local_answer, request, task_settings
+from tests.apprentice.brain import (
+    NEVER,
+    T0,
+    World,
+    coached,
+    comparisons,
+    local_answer,
+    remote_answer,
+    request,
+    task_settings,
+)
 
 DAY = timedelta(days=1)
 
@@ -65,6 +76,25 @@ def test_a_call_that_failed_for_nothing_is_made_again() -> None:
     brain.observe(RequestOutcome(request_id="r1", route=route, error="RemoteUnavailable"), T0)
     again = brain.admit(request(2), 0.99, T0)
     assert again.remote or brain.defer(request(2), again, RouteReason.DEFERRED, T0).remote
+
+
+@pytest.mark.parametrize("error", [None, "OutcomeUnknown"])
+def test_a_free_call_that_was_made_and_gave_no_answer_is_a_call(error: str | None) -> None:
+    """It costs nothing, so money cannot tell it from one that was never made."""
+    brain = coached(allowed(1))
+    route = brain.admit(request(1), 0.5, T0)
+    brain.observe(RequestOutcome(request_id="r1", route=route, local=local_answer(1), error=error, made=True), T0)
+    assert brain.state.allowance is not None
+    assert brain.state.allowance.taken == 1
+
+
+def test_an_answer_out_of_the_cache_is_no_call() -> None:
+    brain = coached(allowed(1))
+    route = brain.admit(request(1), 0.5, T0)
+    cached = remote_answer(cost=Decimal(0))
+    brain.observe(RequestOutcome(request_id="r1", route=route, remote=cached, copied=True), T0)
+    assert brain.state.allowance is not None
+    assert brain.state.allowance.taken == 0
 
 
 def test_without_a_version_a_spent_allowance_is_an_error_that_says_when_it_begins_anew() -> None:
@@ -166,6 +196,60 @@ def test_what_was_taken_survives_a_rollover_and_other_settings() -> None:
     more = again.status(one.now).allowance
     assert more is not None
     assert (more.calls, more.taken) == (60, taken(one))
+
+
+def left(one: Lifecycle, now: datetime) -> int:
+    allowance = one.status(now).allowance
+    assert allowance is not None
+    return allowance.calls - allowance.taken
+
+
+def allowing(calls: int | None, period: str = "daily", zone: str = "UTC") -> ApplySettings:
+    allowance = AllowanceSettings.model_validate({"remote_calls": calls, "period": period})
+    return ApplySettings(settings=allowed(calls, allowance=allowance, budget=BudgetSettings(timezone=zone)))
+
+
+def called(one: Lifecycle, first: int, calls: int, now: datetime) -> None:
+    """So many more calls are made; nobody has the answers yet."""
+    one.operate(ForceRemote(), now)
+    assert all(one.admit(request(first + number), 0.5, now).remote for number in range(calls))
+
+
+def test_an_allowance_that_is_switched_off_and_on_again_forgets_no_call_of_its_period() -> None:
+    one = Lifecycle(allowed(10))
+    called(one, 0, 4, T0)
+    one.operate(allowing(None), T0)
+    called(one, 10, 3, T0)
+    one.operate(allowing(10), T0)
+    assert left(one, T0) == 3
+    assert left(one, T0 + DAY) == 10
+
+
+def test_a_call_that_was_reserved_while_there_was_no_allowance_is_given_back_once_and_gives_no_other() -> None:
+    one = Lifecycle(allowed(None))
+    route = one.admit(request(1), 0.5, T0)
+    one.operate(allowing(10), T0)
+    called(one, 10, 1, T0)
+    one.observe(RequestOutcome(request_id="r1", route=route, error="RemoteUnavailable"), T0)
+    assert left(one, T0) == 9
+
+
+def test_another_period_counts_the_calls_of_that_period_and_another_time_zone_is_no_second_allowance() -> None:
+    one = Lifecycle(allowed(20))
+    called(one, 0, 4, T0)
+    called(one, 10, 3, T0 + DAY)
+    one.operate(allowing(20, "monthly"), T0 + DAY)
+    assert left(one, T0 + DAY) == 13
+    one.operate(allowing(20, "daily"), T0 + DAY)
+    assert left(one, T0 + DAY) == 17
+    one.operate(allowing(20, "weekly"), T0 + DAY)
+    assert left(one, T0 + DAY) == 13
+    one.operate(allowing(20, "daily", "Asia/Tokyo"), T0 + DAY)
+    assert left(one, T0 + DAY) == 17
+    later = T0 + DAY + timedelta(hours=4)  # in Tokyo the next day has begun, in UTC it has not
+    assert left(one, later) == 20
+    one.operate(allowing(20, "daily"), later)
+    assert left(one, later) == 17
 
 
 def test_status_says_what_is_left_and_who_is_asked() -> None:
