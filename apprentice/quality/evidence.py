@@ -43,6 +43,7 @@ class Evidence(BaseModel):
         settings: TaskSettings,
         rehearsal: Sequence[tuple[float, float]] = (),
         typical: Sequence[float] = (),
+        classes: str = "",
     ) -> "Evidence":
         """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence).
 
@@ -54,7 +55,8 @@ class Evidence(BaseModel):
         confidences = [one.confidence or 0.0 for one in comparisons]
         confidences += [*(confidence for _, confidence in rehearsal), *typical]
         scope = settings.quality.scope
-        begun = cls(target=settings.quality_target, scope=scope, ladder=Ladder.begin(confidences, scope))
+        ladder = Ladder.begin(confidences, scope)
+        begun = cls(target=settings.quality_target, scope=scope, ladder=ladder, classes=classes)
         if rehearsal:
             begun.ladder.rehearse(rehearsal, begun.target, scope)
         for one in comparisons:

@@ -91,9 +91,8 @@ class Judge:
         state, settings = self._accounts.state, self._accounts.settings
         self._keep(state.window)
         if state.evidence is not None and not state.evidence.concerns(settings):
-            before, state.evidence = state.evidence, Evidence.of(state.window, settings)
-            # These are of the version, whatever is promised.
-            state.evidence.classes, state.evidence.inputs = before.classes, before.inputs
+            before, state.evidence = state.evidence, Evidence.of(state.window, settings, classes=state.evidence.classes)
+            state.evidence.inputs = before.inputs  # of the version, whatever is promised
         state.rate_anchor = None
 
     def restart(self, comparisons: list[Comparison], validation: Validation | None = None) -> None:
@@ -111,8 +110,8 @@ class Judge:
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:
-            state.evidence = Evidence.of(comparisons, settings, rehearsal, typical)
-            state.evidence.classes = validation.classes if validation else ""
+            classes = validation.classes if validation else ""
+            state.evidence = Evidence.of(comparisons, settings, rehearsal, typical, classes)
         state.rate_anchor, state.coaching = None, False
 
     def _begin_again(self, newest: int) -> None:
@@ -120,8 +119,7 @@ class Judge:
         state = self._accounts.state
         self._keep(state.window[-newest:])
         classes = state.evidence.classes if state.evidence else ""
-        state.evidence = Evidence.of(state.window, self._accounts.settings)
-        state.evidence.classes = classes
+        state.evidence = Evidence.of(state.window, self._accounts.settings, classes=classes)
         state.rate_anchor, state.coaching = None, True
 
     def _keep(self, comparisons: list[Comparison]) -> None:
