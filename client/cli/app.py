@@ -76,7 +76,7 @@ def apprentice(
 ) -> None:
     """A frontier model answers first, a local model learns from it and takes over as far as quality allows.
 
-    Exit codes: 0 done; 1 some requests failed or tasks are silent; 2 bad usage or configuration; 3 no server; 130 Ctrl-C.
+    Exit codes: 0 done; 1 requests failed or tasks are silent; 2 bad usage or configuration; 3 no server; 130 Ctrl-C.
     """
     source = ctx.get_parameter_source("config")
     named = source is not None and source.name != "DEFAULT"
