@@ -55,6 +55,8 @@ class LifecycleState(BaseModel):
     # Fair hold-out examples since quality or inputs were last seen to change, now and when a fine-tune last began.
     fresh: int | None = None
     fresh_taught: int | None = None
+    # A version fell short of its hold-out as soon as it answered: from then on only what comes proves anything.
+    overrated: bool = False
     fine_tunes: int = 0
     training: int | None = None
     trained_examples: int = 0
@@ -109,7 +111,7 @@ class LifecycleState(BaseModel):
         self.examples = self.holdout = self.trained_examples = 0
         self.drawn = self.repeated = self.repeated_taught = self.dry = 0
         self.rate, self.defer_below = 1.0, 1.0
-        self.fresh = self.fresh_taught = None
+        self.fresh, self.fresh_taught, self.overrated = None, None, False
         self.outdated, self.health = self.fine_tunes, LocalHealth()
         self.begun, self.gold = False, Gold()
 

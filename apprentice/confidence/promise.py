@@ -32,6 +32,11 @@ class Promise(BaseModel):
         """Whether the mean was below the floor, at `rate` false alarms a comparison."""
         return statistic(self.bets, WEIGHTS) >= 1.0 / rate
 
+    @property
+    def ago(self) -> int:
+        """How many scores ago a breach began, as the surest bet takes it."""
+        return max(self.bets, key=lambda bet: bet.excess).count
+
     def suspicion(self, rate: float = FALSE_ALARM_RATE) -> float:
         """0 where nothing points to a breach, 1 where it is proven; in between by the order of magnitude."""
         return suspicion(statistic(self.bets, WEIGHTS), USUAL, rate)

@@ -22,7 +22,8 @@ class Evidence(BaseModel):
 
     `agreement` is over all traffic, of fair comparisons. Of the watches, `course` looks for a fall of that agreement
     from its own level, `served` for one of what the promise is about below the target, `inputs` for other inputs than
-    before; `classes` are those of the answers that the version was taught (`apprentice.novelty`).
+    before; `classes` are those of the answers that the version was taught (`apprentice.novelty`). `held` is how many of
+    its comparisons are of the version's hold-out; None where neither that nor a rehearsal proved anything.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -35,6 +36,7 @@ class Evidence(BaseModel):
     served: Promise = Field(default_factory=Promise)
     inputs: InputWatch = Field(default_factory=InputWatch)
     classes: str = ""
+    held: int | None = None
 
     @classmethod
     def of(
@@ -90,6 +92,13 @@ class Evidence(BaseModel):
             self.served.learn(1.0, self.target)  # the remote model answers it
         self.agreement.add(comparison.score)
         return self.course.learn(comparison.score)
+
+    def overrated(self, ago: int) -> bool:
+        """Whether a fall that began so many comparisons ago was there from the version's first requests on, or nearly.
+
+        Then the traffic did not change: the hold-out spoke too well of it. The first requests may be like its examples.
+        """
+        return self.held is not None and 2 * ago >= self.agreement.n - self.held
 
     @property
     def broken(self) -> bool:

@@ -84,6 +84,7 @@ class Judge:
             serves = sure if state.phase is Phase.AUTONOMOUS else None
             if change := state.evidence.learn(comparison, fair=fair, serves=serves):
                 self._fell = str(change), change.after
+                state.overrated |= state.evidence.overrated(change.ago)
                 self._begin_again(change.ago)
 
     def resize(self) -> None:
@@ -104,14 +105,16 @@ class Judge:
             # What was right before the traffic changed proves nothing of any version; nobody knows when a rehearsed
             # example came.
             comparisons, rehearsal = comparisons[max(0, len(comparisons) - state.fresh_taught) :], []
-        if repeating.repeats(state):
-            # It is less sure of what it was never shown than of what comes: that does not say where to begin.
+        if repeating.repeats(state) or state.overrated:
+            # It is less sure of what it was never shown than of what comes: that does not say where to begin. Where
+            # like requests come together and never again, both parts hold some of each, and what comes is like none.
             comparisons, rehearsal, typical = [], [], [] if any(typical) else typical
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:
             classes = validation.classes if validation else ""
             state.evidence = Evidence.of(comparisons, settings, rehearsal, typical, classes)
+            state.evidence.held = len(comparisons) if comparisons or rehearsal else None
         state.rate_anchor, state.coaching = None, False
 
     def _begin_again(self, newest: int) -> None:
@@ -137,6 +140,7 @@ class Judge:
             return []
         broken = self._broken(state.evidence)
         if state.phase is Phase.AUTONOMOUS and self._fell is None and broken:
+            state.overrated |= state.evidence.broken and state.evidence.overrated(state.evidence.served.ago)
             self._begin_again(thresholds.min_samples)
             self._fell = broken, state.evidence.agreement.mean() or 0.0
         best, enough = self._best(), state.evidence.agreement.n >= thresholds.min_samples

@@ -136,6 +136,27 @@ def test_a_version_taught_after_a_fall_is_proven_by_what_came_since_alone() -> N
     assert promised(world.brain).share == 1.0
 
 
+def test_where_versions_fall_short_of_their_hold_out_at_once_the_next_is_proven_by_what_comes() -> None:
+    """Like requests come together and never again: the hold-out holds what is much like an example, what comes is not.
+
+    Each version would be served by its hold-out, found out and withdrawn, and the next one again.
+    """
+    hold_out = comparisons(*[1.0] * 100, confidence=0.95)
+    world = World(autonomous(hold_out), agrees=lambda confidence: 0.3, confidence=lambda rng: 0.95)
+    served = []
+    for _ in range(8):
+        world.send(600)  # what is held out of them comes after the fall
+        served.append(sum(not route.remote for route in world.routes))
+        if not world.brain.state.training:
+            world.act(world.brain.operate(Retrain(), world.now))
+        world.end_fine_tune(hold_out)
+    assert served[0] > 0, "nobody can know before the first"
+    assert served[-1] == served[0]
+    world.agrees = lambda confidence: 0.97
+    world.send(1000)
+    assert world.brain.state.phase is Phase.AUTONOMOUS
+
+
 def test_a_slow_decline_is_named_as_one() -> None:
     settings = task_settings(local=NEVER, sampling=SamplingSettings(min_floor=1.0))
     brain = autonomous(comparisons(*[1.0] * 100, confidence=0.95), settings)
