@@ -10,7 +10,7 @@ from apprentice.state import LifecycleState
 LEAST_REPEATED, REPEATED = 10, 0.05
 """Of the fair requests that the remote model answered, those whose input had been answered before. In the hold-out and
 in rehearsals each input counts once: where more than this share repeats, a popular input that goes wrong would hardly
-show there, so a version is proven by what comes.
+show there, so a version is proven by what comes. Up to this, all that repeats may be wrong as far as those tell.
 """
 
 
@@ -28,6 +28,11 @@ def note(state: LifecycleState, outcome: RequestOutcome) -> None:
 def repeats(state: LifecycleState) -> bool:
     """Whether so many inputs come again that the hold-out does not tell how well a version does."""
     return state.repeated >= max(LEAST_REPEATED, REPEATED * state.drawn)
+
+
+def share(state: LifecycleState) -> float:
+    """Of the traffic, what the hold-out leaves out, as it holds each input once."""
+    return state.repeated / state.drawn if state.drawn else 0.0
 
 
 def answers(state: LifecycleState) -> int:

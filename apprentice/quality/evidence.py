@@ -46,10 +46,12 @@ class Evidence(BaseModel):
         rehearsal: Sequence[tuple[float, float]] = (),
         typical: Sequence[float] = (),
         classes: str = "",
+        repeated: float = 0.0,
     ) -> "Evidence":
         """From fair comparisons, of its hold-out mostly, and rehearsed answers (score, confidence).
 
-        `typical` are further confidences: how sure it is of what is too old to prove anything.
+        `typical` are further confidences: how sure it is of what is too old to prove anything. `repeated` is the share
+        of the traffic that is in neither, as its input had come before.
 
         Each counts in full: a coin chose it, and those that were compared besides, which made up for the weight of an
         unsure one, are not among them.
@@ -60,10 +62,10 @@ class Evidence(BaseModel):
         ladder = Ladder.begin(confidences, scope)
         begun = cls(target=settings.quality_target, scope=scope, ladder=ladder, classes=classes)
         if rehearsal:
-            begun.ladder.rehearse(rehearsal, begun.target, scope)
+            begun.ladder.rehearse(rehearsal, begun.target, scope, repeated)
         for one in comparisons:
             begun.ladder.see(one.confidence)
-            begun.ladder.learn(one.model_copy(update={"weight": 1.0}), begun.target, scope)
+            begun.ladder.learn(one.model_copy(update={"weight": 1.0}), begun.target, scope, repeated)
             begun.agreement.add(one.score)
         begun.course.restart([one.score for one in comparisons])
         return begun

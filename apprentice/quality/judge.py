@@ -112,8 +112,8 @@ class Judge:
         self._keep(comparisons)
         state.evidence = None
         if state.version is not None:
-            classes = validation.classes if validation else ""
-            state.evidence = Evidence.of(comparisons, settings, rehearsal, typical, classes)
+            classes, repeated = validation.classes if validation else "", repeating.share(state)
+            state.evidence = Evidence.of(comparisons, settings, rehearsal, typical, classes, repeated)
             state.evidence.held = len(comparisons) if comparisons or rehearsal else None
         state.rate_anchor, state.coaching = None, False
 

@@ -88,14 +88,19 @@ class Ladder(BaseModel):
         """Count an answer, compared or not."""
         self.seen[_place(confidence)] += 1
 
-    def learn(self, comparison: Comparison, target: float, scope: Scope) -> None:
-        """Take in a comparison: the score and weight of an answer with a confidence."""
+    def learn(self, comparison: Comparison, target: float, scope: Scope, repeated: float = 0.0) -> None:
+        """Take in a comparison: the score and weight of an answer with a confidence.
+
+        `repeated` is the share of the traffic whose inputs came before, if the comparison is of the others alone.
+        """
         place, score, weight = _place(comparison.confidence), comparison.score, comparison.weight
         self.weights[place] += weight
         self.scores[place] += weight * score
-        self._bet(place, weight * (score - target), weight * (1.0 - target), target, scope)
+        self._bet(place, weight * (score - target), weight * (1.0 - target), target, scope, repeated)
 
-    def rehearse(self, answers: Sequence[tuple[float, float]], target: float, scope: Scope) -> None:
+    def rehearse(
+        self, answers: Sequence[tuple[float, float]], target: float, scope: Scope, repeated: float = 0.0
+    ) -> None:
         """Begin the proofs with (score, confidence) of answers by models that are no better than the version.
 
         They may be a lot worse: once a model is asked, what it is sure of is not bought, so an example that a coin
@@ -105,17 +110,22 @@ class Ladder(BaseModel):
         """
         for score, sure in answers:
             self.see(sure)
-            self._bet(_place(sure), score - target, 1.0 - target, target, scope)
+            self._bet(_place(sure), score - target, 1.0 - target, target, scope, repeated)
         for wealth in self.wealth:
             wealth.hold_back()
 
-    def _bet(self, place: int, served: float, deferred: float, target: float, scope: Scope) -> None:
-        """Settle a comparison at `place`: what serving the answer gains, and what the remote model's would."""
+    def _bet(self, place: int, served: float, deferred: float, target: float, scope: Scope, repeated: float) -> None:
+        """Settle a comparison at `place`: what serving the answer gains, and what the remote model's would.
+
+        Of what is `repeated` it tells nothing: at every rung all of that may be served and wrong.
+        """
+        lost = repeated * target
         for wealth in self.wealth[: place + 1]:
-            wealth.bet(served, target)
-        if scope == "served":
+            wealth.bet((1.0 - repeated) * served - lost, target)
+        if scope == "served" or lost:
+            below = deferred if scope == "served" else 0.0
             for wealth in self.wealth[place + 1 :]:
-                wealth.bet(deferred, target)
+                wealth.bet((1.0 - repeated) * below - lost, target)
 
     def rungs(self, confidence: float, scope: Scope) -> list[Rung]:
         """All rungs from the strictest down, judged with a confidence in (0, 1)."""

@@ -40,6 +40,22 @@ def test_a_window_of_fair_draws_counts_each_in_full_whatever_it_weighed_beside_t
     assert found[0.0].agreement == pytest.approx(0.5)
 
 
+def test_inputs_that_came_again_may_all_be_wrong_as_far_as_the_hold_out_tells() -> None:
+    """They count once there: one input that is wrong for ever is 4% of the traffic, and 1 of 600 in the hold-out."""
+    hold_out = comparisons(*([1.0] * 49 + [0.0]) * 12, confidence=0.95)
+    target = task_settings(local=NEVER, quality=QualitySettings(target=0.95))
+    assert rungs(Evidence.of(hold_out, target))[0.0].proven
+    assert not rungs(Evidence.of(hold_out, target, repeated=0.04))[0.0].proven
+    assert rungs(Evidence.of(hold_out, SETTINGS, repeated=0.04))[0.0].proven, "0.98 of 96% is more than 0.85"
+
+
+def test_inputs_that_came_again_may_all_be_among_the_surest() -> None:
+    """What one in five requests is sure of agrees at 0.96, but a fifth of those may be inputs that count once."""
+    hold_out = comparisons(*([1.0] * 24 + [0.0]) * 4, confidence=0.95) + comparisons(*[0.0] * 400, confidence=0.3)
+    assert rungs(Evidence.of(hold_out, SETTINGS))[0.94].proven
+    assert not rungs(Evidence.of(hold_out, SETTINGS, repeated=0.04))[0.94].proven
+
+
 def test_a_model_that_never_says_how_sure_it_is_needs_no_more_comparisons_for_it() -> None:
     """There is one rung that it can reach, so nothing is kept back for the others."""
     silent, sure = (
