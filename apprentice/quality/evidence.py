@@ -133,6 +133,6 @@ class Evidence(BaseModel):
         """From the strictest down, as far as they are proven with a confidence in (0, 1)."""
         return self.ladder.rungs(confidence, self.scope)
 
-    def waits(self, confidence: float) -> list[tuple[int, Rung]]:
-        """Those that are not proven yet but will be, each with about how many comparisons by coin that takes."""
-        return self.ladder.waits(self.target, self.scope, confidence)
+    def waits(self, rungs: Sequence[Rung], confidence: float) -> list[tuple[int, Rung]]:
+        """Of those, judged with this confidence, the ones that will be proven, with about how many more comparisons."""
+        return self.ladder.waits(rungs, self.target, self.scope, confidence)

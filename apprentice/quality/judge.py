@@ -133,8 +133,8 @@ class Judge:
     def judge(self, now: datetime) -> list[Action]:
         """Move the phase, then the rate and the threshold, to where the evidence says they belong."""
         state, thresholds = self._accounts.state, self._accounts.settings.confidence_thresholds
-        enough = repeating.answers(state) >= thresholds.phase1_to_phase2
-        if state.phase is Phase.COLLECTING and state.version and enough:
+        collected = repeating.answers(state) >= thresholds.phase1_to_phase2
+        if state.phase is Phase.COLLECTING and state.version and collected:
             self._enter(Phase.COACHING, f"{state.examples} examples collected and a local model can answer")
         if state.phase is Phase.COLLECTING or state.evidence is None:
             return []
@@ -143,12 +143,13 @@ class Judge:
             state.overrated |= state.evidence.broken and state.evidence.overrated(state.evidence.served.ago)
             self._begin_again(thresholds.min_samples)
             self._fell = broken, state.evidence.agreement.mean() or 0.0
-        best, enough = self._best(), state.evidence.agreement.n >= thresholds.min_samples
+        rungs = state.evidence.rungs(self._accounts.settings.quality.confidence)
+        best, enough = self._best(rungs), state.evidence.agreement.n >= thresholds.min_samples
         if state.phase is Phase.COACHING and best and enough and not broken:
             self._enter(Phase.AUTONOMOUS, self._proof(best))
         actions = self._changed(best, now)
         if state.phase is Phase.AUTONOMOUS:
-            self._steer(best)
+            self._steer(best, rungs)
         return actions
 
     def _broken(self, evidence: Evidence) -> str | None:
@@ -181,10 +182,8 @@ class Judge:
         actions: list[Action] = [self._alarms.tell(AlertKind.QUALITY, words, now) for words in told]
         return [*actions, *self._retrain(told[0], now)] if told else actions
 
-    def _best(self) -> Rung | None:
+    def _best(self, rungs: list[Rung]) -> Rung | None:
         """The proven rung at which the fewest requests would go to the remote model."""
-        evidence, confidence = self._accounts.state.evidence, self._accounts.settings.quality.confidence
-        rungs = [] if evidence is None else evidence.rungs(confidence)
         proven = [rung for rung in rungs if rung.proven and rung.share >= LEAST_SHARE]
         return min(proven, key=lambda rung: 1.0 - rung.share * (1.0 - self._rate(rung)), default=None)
 
@@ -193,7 +192,7 @@ class Judge:
         fallen = sampling.fallen(rung.excess / CERTAIN, self._accounts.settings.sampling)
         return max(fallen, min(1.0, CHECKS * (1.0 - rung.share) / rung.share))
 
-    def _steer(self, best: Rung | None) -> None:
+    def _steer(self, best: Rung | None, rungs: list[Rung]) -> None:
         """Rate and threshold in phase 3. Where nothing is proven, the remote model answers."""
         state = self._accounts.state
         suspicion = state.evidence.suspicion if state.evidence else 0.0
@@ -203,17 +202,17 @@ class Judge:
             state.rate = self._rate(best) ** (1.0 - suspicion) if best else 1.0
             state.defer_below = best.confidence if best else 1.0
             state.rate_anchor = certainty
-        if best and self._pays(best):
+        if best and self._pays(best, rungs):
             state.rate, state.rate_anchor = 1.0, None  # as soon as it does not, the rate is set anew
         state.coaching = state.coaching and certainty < 1.0
 
-    def _pays(self, best: Rung) -> bool:
+    def _pays(self, best: Rung, rungs: list[Rung]) -> bool:
         """Whether comparing everything is soon paid back: a proof near enough would let enough more be served."""
         state = self._accounts.state
         if state.evidence is None or best.share >= 1.0:
             return False
         worth = PATIENCE * state.requests
-        waits = state.evidence.waits(self._accounts.settings.quality.confidence)
+        waits = state.evidence.waits(rungs, self._accounts.settings.quality.confidence)
         return any(best.share * wait <= worth * (rung.share - best.share) for wait, rung in waits)
 
     def _enter(self, phase: Phase, reason: str) -> None:

@@ -146,15 +146,15 @@ class Ladder(BaseModel):
             found.append(Rung(RUNGS[place], seen / everything, agreement, excess))
         return found
 
-    def waits(self, target: float, scope: Scope, confidence: float) -> list[tuple[int, Rung]]:
-        """The rungs that are not proven yet but will be, if answers go on as they do, from the strictest down.
+    def waits(self, rungs: Sequence[Rung], target: float, scope: Scope, confidence: float) -> list[tuple[int, Rung]]:
+        """Of all `rungs`, the ones that are not proven yet but will be, if answers go on as they do.
 
         Each with about how many comparisons that takes, of requests as they come. One whose turn has not come (its
         `excess` is -inf) waits for those above it, and is taken to be given all of the error that may be made then.
         """
         found: list[tuple[int, Rung]] = []
         turn: int | None = 0
-        for rung in self.rungs(confidence, scope):
+        for rung in rungs:
             own = 0 if rung.proven else self._wait(rung, target, scope, confidence)
             turn = own if math.isfinite(rung.excess) else None if own is None or turn is None else max(own, turn)
             if turn:

@@ -14,7 +14,7 @@ def promise(state: LifecycleState, settings: TaskSettings) -> Promise:
     rungs = evidence.rungs(confidence) if evidence else []
     serving = next((rung for rung in rungs if rung.proven and rung.confidence == state.defer_below), None)
     share = serving.share if serving else 0.0
-    waits = evidence.waits(confidence) if evidence else []
+    waits = evidence.waits(rungs, confidence) if evidence else []
     notable = [wait for wait in waits if wait[1].share >= share + WORTH]
     needed, nearest = min(notable, key=lambda wait: wait[0], default=(None, None))
     return Promise(

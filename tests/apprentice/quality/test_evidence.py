@@ -159,7 +159,7 @@ def test_a_rehearsal_that_went_badly_delays_a_proof_by_few_comparisons_and_is_no
 def test_how_many_more_comparisons_a_rung_needs_is_about_right_though_most_requests_are_too_unsure_for_it() -> None:
     sure, unsure = comparisons(*[1.0] * 8, confidence=0.96), comparisons(*[0.0] * 16, confidence=0.4)
     evidence = Evidence.of([*sure, *unsure], SETTINGS)
-    [(foretold, rung)] = [wait for wait in evidence.waits(0.95) if wait[1].confidence == 0.955]
+    [(foretold, rung)] = [wait for wait in evidence.waits(evidence.rungs(0.95), 0.95) if wait[1].confidence == 0.955]
     assert rung.share == pytest.approx(1 / 3)
     took = 0
     while not rungs(evidence)[0.955].proven:
